@@ -1,0 +1,78 @@
+# `make help` lists the targets. Every target sets up what it needs, once.
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+SCALE ?= 0.1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench check test-fast test test-slow benchmarks lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+# --- set-up: each step leaves a stamp, and is repeated when what it depends on changes ---
+
+.venv/stamps/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "Offloop needs Python 3.11 or newer: $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	       "Name another one with 'make PYTHON=/path/to/python3.11'." >&2; exit 1; }
+	@echo "== Creating .venv"
+	@$(PYTHON) -m venv .venv \
+	  || { echo "Python's venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@mkdir -p .venv/stamps && touch $@
+
+.venv/stamps/lab: requirements/lab.lock pyproject.toml | .venv/stamps/venv
+	@echo "== Installing the lab (requirements/lab.lock)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lab.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+.venv/stamps/dev: requirements/dev.lock .venv/stamps/lab
+	@echo "== Installing the development tools (requirements/dev.lock)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@touch $@
+
+.venv/stamps/data-%: reports/dataset.py .venv/stamps/lab
+	@echo "== Building the data set: TPC-H line items at scale $*"
+	@$(BIN)/python -m reports.dataset --scale-factor $*
+	@touch $@
+
+setup: .venv/stamps/lab .venv/stamps/data-$(SCALE) ## Install everything that `make bench` needs
+
+# --- the lab ---
+
+bench: setup ## Run both apps under identical load and give a verdict
+	@$(BIN)/offloop bench
+
+# --- the project ---
+
+check: .venv/stamps/dev ## Lint, format, types, import rules, structure
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/structure
+
+test-fast: .venv/stamps/dev setup ## Tests that start no stack (under a minute)
+	$(BIN)/pytest -q -m "not medium and not slow"
+
+test: .venv/stamps/dev setup ## Fast and medium tests (under ten minutes)
+	$(BIN)/pytest -q -m "not slow"
+
+test-slow: .venv/stamps/dev setup ## What takes minutes
+	$(BIN)/pytest -q -m slow
+
+benchmarks: .venv/stamps/dev setup ## Absolute figures of this machine (needs wrk)
+	$(BIN)/python -m benchmarks
+
+lock: .venv/stamps/venv ## Pin the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml -o requirements/lab.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/lab.lock \
+	  -o requirements/dev.lock
+
+clean: ## Remove the environment, the data and the results
+	rm -rf .venv .offloop runs

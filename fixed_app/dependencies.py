@@ -1,0 +1,32 @@
+"""What the routes use; `fixed_app.main` opens it."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from fixed_app.waiting import FinishedJobs
+from reports.storage import ReportFiles
+from workers.store import JobStore
+
+
+def get_store(request: Request) -> JobStore:
+    """Return the record of all jobs."""
+    store: JobStore = request.app.state.store
+    return store
+
+
+def get_finished(request: Request) -> FinishedJobs:
+    """Return what tells when a job is finished."""
+    finished: FinishedJobs = request.app.state.finished
+    return finished
+
+
+def get_files(request: Request) -> ReportFiles:
+    """Return the files of the reports."""
+    files: ReportFiles = request.app.state.files
+    return files
+
+
+Store = Annotated[JobStore, Depends(get_store)]
+Finished = Annotated[FinishedJobs, Depends(get_finished)]
+Files = Annotated[ReportFiles, Depends(get_files)]

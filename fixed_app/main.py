@@ -1,0 +1,32 @@
+"""The fixed app: `uvicorn fixed_app.main:app`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from fixed_app import reports
+from fixed_app.problems import on_broker_unavailable
+from fixed_app.waiting import FinishedJobs
+from reports.settings import ReportSettings
+from reports.storage import ReportFiles
+from web.app import create_app
+from workers.messages import check_dramatiq_version
+from workers.settings import TierSettings
+from workers.store import BrokerUnavailableError, JobStore
+
+
+@asynccontextmanager
+async def resources(app: FastAPI) -> AsyncIterator[None]:
+    """Open what the routes use while the app serves."""
+    check_dramatiq_version()
+    settings = ReportSettings()
+    app.state.files = ReportFiles(settings.files_dir)
+    async with JobStore(TierSettings()) as store, FinishedJobs(store) as finished:
+        app.state.store = store
+        app.state.finished = finished
+        yield
+
+
+app = create_app("Reports, queued to a worker", reports.router, resources)
+app.add_exception_handler(BrokerUnavailableError, on_broker_unavailable)

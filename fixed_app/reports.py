@@ -1,0 +1,59 @@
+"""The report endpoint that hands the work to a worker."""
+
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import APIRouter, BackgroundTasks, Header, Response
+from fastapi.responses import FileResponse
+
+from fixed_app.dependencies import Files, Finished, Store
+from fixed_app.waiting import requested_wait_s
+from reports.models import Job, JobStatus
+from reports.spec import ReportSpec
+from web.audit import audit
+from web.files import report_file, repr_digest
+from web.problems import file_not_ready, report_not_found
+
+router = APIRouter()
+
+
+@router.get("/health/ready")
+async def ready(store: Store) -> dict[str, str]:
+    """Say that reports can be ordered: the broker answers."""
+    await store.ping()
+    return {"status": "ready"}
+
+
+@router.post("/reports", status_code=202)
+async def create_report(
+    spec: ReportSpec, store: Store, background: BackgroundTasks, response: Response
+) -> Job:
+    """Accept the report, queue it, and say where it will be."""
+    job_id = uuid4().hex
+    job = await store.accept(job_id, spec)
+    background.add_task(audit, job_id, spec)
+    response.headers["Location"] = f"/reports/{job_id}"
+    response.headers["Retry-After"] = "1"
+    return job
+
+
+@router.get("/reports/{job_id}")
+async def read_report(
+    job_id: str, store: Store, finished: Finished, prefer: Annotated[str, Header()] = ""
+) -> Job:
+    """Answer with the job, at once or as soon as it is finished (`Prefer: wait=N`)."""
+    job = await finished.wait(job_id, requested_wait_s(prefer))
+    if job is None:
+        raise report_not_found(job_id)
+    return job
+
+
+@router.get("/reports/{job_id}/file", response_class=FileResponse)
+async def read_file(job_id: str, store: Store, files: Files) -> FileResponse:
+    """Send the file of a finished job."""
+    job = await store.find(job_id)
+    if job is None:
+        raise report_not_found(job_id)
+    if job.status is not JobStatus.DONE or job.result is None:
+        raise file_not_ready(job_id, job.status)
+    return report_file(files, job_id, {"Repr-Digest": repr_digest(job.result.sha256)})

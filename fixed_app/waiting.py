@@ -1,0 +1,98 @@
+"""`Prefer: wait=N` (RFC 7240): hold a request until its job is finished, without polling Redis."""
+
+import asyncio
+import logging
+import re
+from collections import defaultdict
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+from redis.exceptions import RedisError
+
+from reports.models import Job
+from workers.records import FINISHED_CHANNEL
+from workers.store import JobStore
+
+_log = logging.getLogger(__name__)
+
+#: Seconds a request may be held at most; proxies commonly cut connections after 60.
+MAX_WAIT_S = 30.0
+
+#: Seconds after which a waiting request reads the record anyway, should a notice be lost.
+RECHECK_S = 1.0
+
+#: Seconds to listen in one go. Without a limit the client's own socket timeout would end it.
+IDLE_S = 60.0
+
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
+
+
+def requested_wait_s(prefer: str) -> float:
+    """Return the seconds that a ``Prefer`` header asks to wait for; 0 where it does not.
+
+    A preference that cannot be understood is ignored, as RFC 7240 demands.
+    """
+    match = _WAIT.search(prefer)
+    return min(float(match.group(1)), MAX_WAIT_S) if match else 0.0
+
+
+class FinishedJobs:
+    """One subscription to the notices of finished jobs, shared by all waiting requests."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._listener: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._listener = asyncio.create_task(self._listen(), name="finished-jobs")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._listener
+
+    async def wait(self, job_id: str, seconds: float) -> Job | None:
+        """Return the job once it is finished, or as it is after ``seconds``; None if unknown.
+
+        Raises:
+            BrokerUnavailableError: the broker did not answer.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        finished = asyncio.Event()
+        # Listen first and read afterwards, or a notice in between would be missed.
+        self._waiting[job_id].add(finished)
+        try:
+            while True:
+                job = await self._store.find(job_id)
+                left = deadline - loop.time()
+                if job is None or job.status.final or left <= 0:
+                    return job
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(finished.wait(), min(left, RECHECK_S))
+        finally:
+            self._waiting[job_id].discard(finished)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._store.redis.pubsub(ignore_subscribe_messages=True) as channel:
+                    await channel.subscribe(FINISHED_CHANNEL)
+                    while True:
+                        notice = await channel.get_message(timeout=IDLE_S)
+                        for waiting in self._waiting.get(notice["data"] if notice else "", ()):
+                            waiting.set()
+            except RedisError as error:
+                _log.warning("no notices of finished jobs, subscribing again: %s", error)
+                await asyncio.sleep(RECHECK_S)

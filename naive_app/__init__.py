@@ -1,0 +1,1 @@
+"""The app everybody writes first: the report is built inside the request."""

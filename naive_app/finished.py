@@ -1,0 +1,35 @@
+"""The finished reports of the naive app: a small JSON beside each file.
+
+They survive a restart and are seen by every server process, which a dictionary would not.
+"""
+
+from pathlib import Path
+
+from reports.models import Job
+from reports.storage import is_job_id
+
+
+class FinishedReports:
+    """Remembers reports in the folder that holds their files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def remember(self, job: Job) -> None:
+        """Write down a finished report; readers see all of it or nothing."""
+        target = self._path(job.job_id)
+        partial = target.with_suffix(".partial")
+        partial.write_text(job.model_dump_json())
+        partial.replace(target)
+
+    def find(self, job_id: str) -> Job | None:
+        """Return a report built earlier, by whichever process, or None."""
+        if not is_job_id(job_id):
+            return None
+        try:
+            return Job.model_validate_json(self._path(job_id).read_bytes())
+        except FileNotFoundError:
+            return None
+
+    def _path(self, job_id: str) -> Path:
+        return self.folder / f"{job_id}.json"

@@ -1,0 +1,1 @@
+"""Experiment files become runs, runs become measures, measures become verdicts."""

@@ -1,0 +1,139 @@
+"""`offloop bench` and `offloop list`."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from offloop.bench.experiment import (
+    Experiment,
+    ExperimentError,
+    experiment_files,
+    find_experiments,
+    load_experiment,
+)
+from offloop.bench.idle import NotIdleError
+from offloop.bench.results import Run, RunFolder
+from offloop.bench.runner import ExperimentRun, Options, Reporter
+from offloop.bench.verdicts import Verdict, run_verdict
+from offloop.errors import ExitCode, explained
+from offloop.load.generator import GeneratorError
+from offloop.machine import git, machine, versions
+from offloop.pages.terminal import Terminal, overview
+from offloop.project import NotACheckoutError, project_root
+from offloop.stack.errors import StackError
+from offloop.stack.signals import interruptible
+
+#: What runs when no experiment is named.
+HEADLINE = ("loop_blocking",)
+
+#: Blocks: a verdict is a median, which one odd block of three cannot move.
+BLOCKS = 3
+QUICK_BLOCKS = 2
+
+_EXIT_CODES = {
+    Verdict.PASS: ExitCode.PASS,
+    Verdict.FAIL: ExitCode.FAIL,
+    Verdict.NO_VERDICT: ExitCode.NO_VERDICT,
+}
+
+
+def bench(
+    slugs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[SLUG]...", help="Experiments; see `offloop list`."),
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Run every experiment.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"{QUICK_BLOCKS} blocks instead of {BLOCKS}.")
+    ] = False,
+    blocks: Annotated[
+        int | None, typer.Option(min=1, help="Passes over all arms; more are steadier.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print run.json to standard output, talk on stderr.")
+    ] = False,
+) -> None:
+    """Run both sides of experiments under identical load and give a verdict.
+
+    Exit codes: 0 pass, 1 fail, 2 usage or tool error, 3 no verdict (the measurement was not
+    valid, and says why), 130 interrupted. Results are in runs/latest.
+    """
+    console = Console(stderr=json)
+    kinds = (
+        ExperimentError, GeneratorError, NotACheckoutError, NotIdleError, StackError, OSError,
+    )  # fmt: skip
+    with explained(*kinds), interruptible():
+        root = project_root()
+        folder = root / "loadtests" / "experiments"
+        wanted = tuple(slugs or (experiment_files(folder) if everything else HEADLINE))
+        experiments = find_experiments(folder, wanted)
+        options = Options(blocks or (QUICK_BLOCKS if quick else BLOCKS), seed)
+        run_folder = RunFolder(root / "runs")
+        run = _new_run(root, seed)
+        with Terminal(console) as terminal:
+            _run_all(experiments, options, root, run_folder, run, terminal)
+        overview(console, run, str(run_folder.path.relative_to(root)))
+        if json:
+            typer.echo(run.model_dump_json(indent=2))
+    raise typer.Exit(_EXIT_CODES[run.verdict])
+
+
+def _new_run(root: Path, seed: int) -> Run:
+    return Run(
+        started_at=datetime.now(UTC),
+        machine=machine(),
+        versions=versions(),
+        git=git(root),
+        seed=seed,
+    )
+
+
+def _run_all(  # noqa: PLR0913 - everything that a run is made of
+    experiments: dict[str, Experiment],
+    options: Options,
+    root: Path,
+    folder: RunFolder,
+    run: Run,
+    reporter: Reporter,
+) -> None:
+    began = time.monotonic()
+    try:
+        for slug, experiment in experiments.items():
+            reporter.experiment(slug, experiment)
+            one = ExperimentRun(slug, experiment, root, folder, reporter)
+            run.experiments[slug] = one.result
+            try:
+                one.run(options)
+            except Exception as error:
+                one.result.error = str(error)
+                raise
+            reporter.result(slug, one.result)
+    except KeyboardInterrupt:
+        run.interrupted = True
+        raise
+    finally:
+        # Also what an interrupted or broken run has measured so far is worth keeping.
+        run.wall_s = time.monotonic() - began
+        run.verdict = run_verdict([result.verdict for result in run.experiments.values()])
+        folder.write(run)
+
+
+def list_experiments() -> None:
+    """List the experiments."""
+    with explained(ExperimentError, NotACheckoutError):
+        folder = project_root() / "loadtests" / "experiments"
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("experiment", "shows that", "rule"):
+            table.add_column(heading)
+        for slug, path in experiment_files(folder).items():
+            experiment = load_experiment(path)
+            table.add_row(slug, experiment.title, experiment.rule)
+        Console().print(table)

@@ -1,0 +1,201 @@
+"""Experiment files: one question, one TOML file in ``loadtests/experiments``."""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from offloop.bench.expressions import PREDICTED, Expression
+from offloop.bench.theory import FORMULAS
+from offloop.load.arrivals import Arrivals
+from offloop.stack.catalog import WAYS
+
+Stream = Literal["bystander", "report"]
+
+
+class ExperimentError(Exception):
+    """An experiment that does not exist or cannot be understood."""
+
+
+def _parses(text: str) -> str:
+    Expression.parse(text)
+    return text
+
+
+def _known_way(name: str) -> str:
+    if name not in WAYS:
+        raise ValueError(
+            f"{name!r} is not a way to answer POST /reports; there is {', '.join(WAYS)}"
+        )
+    return name
+
+
+def _known_formula(name: str) -> str:
+    if name not in FORMULAS:
+        raise ValueError(
+            f"{name!r} is not a formula of offloop.bench.theory; there is {', '.join(FORMULAS)}"
+        )
+    return name
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReportOrder(_Table):
+    """The body of every ``POST /reports`` of the experiment."""
+
+    shipped_from: date
+    shipped_to: date
+    format: Literal["csv", "parquet"]
+
+
+class Load(_Table):
+    """What is sent to every arm, on one schedule a block."""
+
+    #: Seconds of load an arm gets in each block.
+    duration_s: PositiveFloat
+    #: Seconds after the last due request during which answers still count.
+    drain_s: PositiveFloat
+    #: ``GET /ping``, which has nothing to do with reports.
+    bystander: Arrivals
+    #: The share of time in which one report is being built: the rate follows from the time a
+    #: report takes on the machine at hand.
+    report_utilisation: float = Field(gt=0, lt=1)
+    report: ReportOrder
+
+
+class Arm(_Table):
+    """One side of the experiment. ``naive`` and ``fixed`` differ in exactly one field."""
+
+    #: The module that answers ``POST /reports``.
+    way: Annotated[str, AfterValidator(_known_way)]
+    server: Literal["uvicorn"]
+    tier: Literal["workers.fixed"]
+    #: Worker slots for each queue.
+    pools: dict[Literal["reports"], PositiveInt]
+    streams: tuple[Stream, ...] = ("bystander", "report")
+    #: Whether the experiment is about overload; otherwise an overloaded arm is no measurement.
+    judged: bool = True
+
+
+class Expectation(_Table):
+    """One limit on one measure."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    measure: Annotated[str, AfterValidator(_parses)]
+    op: Literal["<=", ">="]
+    limit: float
+    #: The expectation in words, for people.
+    says: str
+    #: Why the limit is where it is.
+    why: str
+
+
+class Evidence(_Table):
+    """A process to profile while one arm runs: where does its time go?"""
+
+    arm: str
+    process: str
+
+
+class Story(_Table):
+    """What to say afterwards; ``{EXPRESSION:FORMAT}`` stands for a measured value."""
+
+    gain: str
+    price: str
+
+
+class Experiment(_Table):
+    """One question, and how it is put to the apps."""
+
+    title: str
+    rule: str
+    question: str
+    prediction: str
+    load: Load
+    arms: dict[str, Arm]
+    #: Measures that theory predicts for the naive arm, by the name of a formula.
+    predict: dict[str, Annotated[str, AfterValidator(_known_formula)]] = Field(default_factory=dict)
+    expect: tuple[Expectation, ...] = Field(min_length=1)
+    evidence: tuple[Evidence, ...] = ()
+    story: Story
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for needed in ("baseline", "naive", "fixed"):
+            if needed not in self.arms:
+                raise ValueError(
+                    f"there is no [arms.{needed}]; an experiment compares baseline, naive and fixed"
+                )
+        for expectation in self.expect:
+            for term in Expression.parse(expectation.measure).terms:
+                known = self.predict if term.arm == PREDICTED else self.arms
+                name = term.measure if term.arm == PREDICTED else term.arm
+                if name not in known:
+                    raise ValueError(
+                        f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
+                        f"but there is only {', '.join(known) or 'nothing'}"
+                    )
+        for evidence in self.evidence:
+            if evidence.arm not in self.arms:
+                raise ValueError(
+                    f"evidence is asked of {evidence.arm!r}; the arms are {', '.join(self.arms)}"
+                )
+        return self
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Read one experiment file.
+
+    Raises:
+        ExperimentError: it is not TOML, or breaks the schema; says which key and what is allowed.
+    """
+    try:
+        return Experiment.model_validate(tomllib.loads(path.read_text()))
+    except tomllib.TOMLDecodeError as error:
+        raise ExperimentError(f"{path.name} is not TOML: {error}") from error
+    except ValidationError as error:
+        lines = "\n".join(f"  {_describe(entry)}" for entry in error.errors())
+        raise ExperimentError(
+            f"{path.name} is not an experiment:\n{lines}\nCONTRIBUTING.md explains every key."
+        ) from error
+
+
+def _describe(entry: Mapping[str, object]) -> str:
+    where = ".".join(str(part) for part in entry["loc"]) or "the file"  # type: ignore[attr-defined]
+    if entry["type"] == "extra_forbidden":
+        return f"{where}: there is no such key"
+    return f"{where}: {str(entry['msg']).removeprefix('Value error, ')}"
+
+
+def experiment_files(folder: Path) -> dict[str, Path]:
+    """Return all experiments: slug -> file, in alphabetical order."""
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def find_experiments(folder: Path, slugs: tuple[str, ...]) -> dict[str, Experiment]:
+    """Read the experiments named ``slugs``, in that order.
+
+    Raises:
+        ExperimentError: there is no such experiment, or its file is wrong.
+    """
+    files = experiment_files(folder)
+    unknown = [slug for slug in slugs if slug not in files]
+    if unknown:
+        raise ExperimentError(
+            f"There is no experiment {', '.join(map(repr, unknown))}. There is: {', '.join(files)}."
+        )
+    return {slug: load_experiment(files[slug]) for slug in slugs}

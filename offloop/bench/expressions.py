@@ -1,0 +1,72 @@
+"""What an expectation looks at: a measure of one arm, or the ratio of two.
+
+``naive.bystander.p99_ms`` is a measure of the arm ``naive``;
+``naive.bystander.p99_ms / fixed.bystander.p99_ms`` is a ratio of two. The name ``predicted``
+stands where an arm's would for what theory says.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: The measures of one arm: name -> value. What was not measured is absent.
+Measures = Mapping[str, float]
+
+#: The pseudo-arm that holds what theory predicts.
+PREDICTED = "predicted"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One measure of one arm."""
+
+    arm: str
+    measure: str
+
+    def value(self, arms: Mapping[str, Measures]) -> float | None:
+        """Look it up; None where it was not measured."""
+        return arms.get(self.arm, {}).get(self.measure)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A term, or a term divided by another."""
+
+    numerator: Term
+    denominator: Term | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Expression":
+        """Read ``ARM.MEASURE`` or ``ARM.MEASURE / ARM.MEASURE``.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        terms = []
+        for part in text.split("/"):
+            arm, dot, measure = part.strip().partition(".")
+            if not (arm and dot and measure) or " " in part.strip():
+                raise ValueError(
+                    f"{text!r} is not a measure: write ARM.MEASURE, such as "
+                    "'naive.bystander.p99_ms', or ARM.MEASURE / ARM.MEASURE"
+                )
+            terms.append(Term(arm, measure))
+        match terms:
+            case [one]:
+                return cls(one)
+            case [one, other]:
+                return cls(one, other)
+            case _:
+                raise ValueError(f"{text!r} has more than one '/': a ratio has two sides")
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The one or two measures it needs."""
+        return (self.numerator, self.denominator) if self.denominator else (self.numerator,)
+
+    def value(self, arms: Mapping[str, Measures]) -> float | None:
+        """Work it out; None where a measure is missing or the ratio has no meaning."""
+        value = self.numerator.value(arms)
+        if self.denominator is None or value is None:
+            return value
+        divisor = self.denominator.value(arms)
+        return value / divisor if divisor else None

@@ -1,0 +1,71 @@
+"""Waiting until nothing is left over from before: an arm must not pay for another's work."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+import psutil
+from redis import Redis
+
+
+#: Seconds after which a stack that is still busy is reported instead of waited for.
+DEADLINE_S = 60.0
+
+#: Share of one core that a service may use and still count as idle: heartbeats and polling.
+IDLE_SHARE = 0.15
+
+_LOOK_S = 0.25
+
+
+class NotIdleError(Exception):
+    """Work is left that will not end."""
+
+
+def unfinished(redis: Redis, queues: Sequence[str]) -> dict[str, int]:
+    """Count the messages of each queue that are waiting or being worked on; only those above 0."""
+    counts = {queue: int(redis.hlen(f"dramatiq:{queue}.msgs")) for queue in queues}
+    return {queue: count for queue, count in counts.items() if count}
+
+
+def wait_until_idle(
+    redis: Redis | None, queues: Sequence[str], pids: Callable[[], Mapping[str, Sequence[int]]]
+) -> None:
+    """Return once every queue is empty and no service uses more than a little CPU.
+
+    Args:
+        redis: The broker, if there is one.
+        queues: Names of its queues.
+        pids: Process ids of every service.
+
+    Raises:
+        NotIdleError: this has not happened within `DEADLINE_S`.
+    """
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        left = unfinished(redis, queues) if redis else {}
+        if not left:
+            before = _cpu_seconds(pids())
+            time.sleep(_LOOK_S)
+            busy = [
+                name
+                for name, seconds in _cpu_seconds(pids()).items()
+                if seconds - before.get(name, seconds) > IDLE_SHARE * _LOOK_S
+            ]
+            if not busy:
+                return
+            left = dict.fromkeys(busy, 1)
+        else:
+            time.sleep(_LOOK_S)
+    raise NotIdleError(
+        f"After {DEADLINE_S:g} s there is still work in {', '.join(left)}, so the next arm "
+        "cannot start. The logs of the run say what they are doing."
+    )
+
+
+def _cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    used = dict.fromkeys(pids, 0.0)
+    for name, processes in pids.items():
+        for pid in processes:
+            with suppress(psutil.NoSuchProcess):
+                used[name] += sum(psutil.Process(pid).cpu_times()[:2])
+    return used

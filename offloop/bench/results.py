@@ -1,0 +1,115 @@
+"""What a run leaves behind: ``run.json``, raw tables, and the folder that holds them."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field
+
+from offloop.bench.evidence import Guilty
+from offloop.bench.verdicts import Judged, Verdict
+from offloop.load.records import RequestRow
+from offloop.stack.sampling import ResourceSample
+
+RUN_FILE = "run.json"
+REQUESTS_FILE = "requests.parquet"
+SAMPLES_FILE = "samples.parquet"
+
+
+class ExperimentResult(BaseModel):
+    """One experiment of a run."""
+
+    verdict: Verdict
+    title: str
+    #: The load as it was: resolved rates, the calibrated time of a report, the arrivals' seeds.
+    load: dict[str, Any]
+    #: Median over blocks of every measure.
+    arms: dict[str, dict[str, float]] = Field(default_factory=dict)
+    blocks: list[dict[str, dict[str, float]]] = Field(default_factory=list)
+    expectations: list[Judged] = Field(default_factory=list)
+    validity: list[Judged] = Field(default_factory=list)
+    predicted: dict[str, float] = Field(default_factory=dict)
+    evidence: list[Guilty] = Field(default_factory=list)
+    #: Why there is no evidence, where there is none.
+    evidence_missing: str | None = None
+    #: What happened, and what the fix cost, in words.
+    gain: str = ""
+    price: str = ""
+    #: Why the experiment was not finished.
+    error: str | None = None
+
+
+class Run(BaseModel):
+    """Everything in ``run.json``."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
+
+    schema_: Literal["offloop.run/1"] = Field(default="offloop.run/1", alias="schema")
+    started_at: datetime
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    git: dict[str, Any]
+    seed: int
+    wall_s: float = 0.0
+    interrupted: bool = False
+    verdict: Verdict = Verdict.NO_VERDICT
+    experiments: dict[str, ExperimentResult] = Field(default_factory=dict)
+
+
+class RunFolder:
+    """``runs/<time>/``: made at the start, so that even an interrupted run leaves what it has."""
+
+    def __init__(self, runs: Path) -> None:
+        """Make the folder.
+
+        Raises:
+            OSError: it cannot be made, or nothing can be written to it.
+        """
+        self._runs = runs
+        self.path = self._make()
+        self._requests: list[dict[str, Any]] = []
+        self._samples: list[dict[str, Any]] = []
+
+    def _make(self) -> Path:
+        time = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+        # Two benches may start within the same second.
+        for suffix in ("", *(f"-{number}" for number in range(2, 100))):
+            path = self._runs / f"{time}{suffix}"
+            with suppress(FileExistsError):
+                path.mkdir(parents=True)
+                return path
+        raise FileExistsError(f"{self._runs / time} and its variants exist")
+
+    def add(
+        self,
+        where: Mapping[str, Any],
+        requests: Sequence[RequestRow],
+        samples: Sequence[ResourceSample],
+    ) -> None:
+        """Keep the raw rows of one arm; ``where`` names experiment, block and arm."""
+        self._requests += [{**where, **row._asdict()} for row in requests]
+        self._samples += [{**where, **row._asdict()} for row in samples]
+
+    def write(self, run: Run) -> None:
+        """Write everything, and let ``runs/latest`` point here.
+
+        Raises:
+            OSError: the disk is full, or the folder is gone.
+        """
+        for name, rows in ((REQUESTS_FILE, self._requests), (SAMPLES_FILE, self._samples)):
+            if rows:
+                pq.write_table(pa.Table.from_pylist(rows), self.path / name)
+        (self.path / RUN_FILE).write_text(run.model_dump_json(indent=2) + "\n")
+        self._point_latest_here()
+
+    def _point_latest_here(self) -> None:
+        # A new link is renamed over the old one, so that there is no moment without one.
+        link = self._runs / f".latest-{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.path.name)
+        link.replace(self._runs / "latest")

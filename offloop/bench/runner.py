@@ -1,0 +1,208 @@
+"""Running experiments: calibrate, run the blocks, gather evidence, judge."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from subprocess import Popen
+from typing import IO, Protocol
+
+from offloop.bench.blocks import run_arm
+from offloop.bench.calibration import time_report
+from offloop.bench.experiment import Evidence, Experiment
+from offloop.bench.expressions import PREDICTED, Measures
+from offloop.bench.measures import measure
+from offloop.bench.plans import block_plan, report_rate
+from offloop.bench.profiling import NoEvidenceError, profile_arm
+from offloop.bench.results import ExperimentResult, RunFolder
+from offloop.bench.stage import Setting, stage
+from offloop.bench.story import tell
+from offloop.bench.theory import FORMULAS
+from offloop.bench.validity import validity
+from offloop.bench.verdicts import Verdict, experiment_verdict, judge
+from offloop.load.generator import Generator
+from offloop.load.protocol import Progress
+from offloop.stack.catalog import NICE_GENERATOR
+from offloop.stack.supervisor import Stack
+
+#: Seconds of load in the extra block that is profiled.
+EVIDENCE_S = 4.0
+
+
+class Reporter(Protocol):
+    """Whoever wants to know how a run is going."""
+
+    def experiment(self, slug: str, experiment: Experiment) -> None:
+        """An experiment begins."""
+
+    def step(self, text: str) -> None:
+        """The next thing is being done; it may take seconds."""
+
+    def progress(self, progress: Progress) -> None:
+        """The load of the current step is this far."""
+
+    def result(self, slug: str, result: ExperimentResult) -> None:
+        """An experiment is over."""
+
+
+@dataclass
+class Options:
+    """How thoroughly to measure.
+
+    Attributes:
+        blocks: Passes over all arms; the verdict is the median of their ratios.
+        seed: Of the first block; the following ones count on from it.
+    """
+
+    blocks: int
+    seed: int
+
+
+class ExperimentRun:
+    """One experiment while it runs; `result` holds whatever there is so far."""
+
+    def __init__(
+        self, slug: str, experiment: Experiment, root: Path, folder: RunFolder, reporter: Reporter
+    ) -> None:
+        self._slug = slug
+        self._experiment = experiment
+        self._root = root
+        self._folder = folder
+        self._reporter = reporter
+        self._digests: dict[str, set[str]] = {}
+        self.result = ExperimentResult(
+            verdict=Verdict.NO_VERDICT,
+            title=experiment.title,
+            load=experiment.load.model_dump(mode="json"),
+        )
+
+    def run(self, options: Options) -> None:
+        """Run it to its verdict.
+
+        Raises:
+            StackError: a service could not be started, or died.
+            GeneratorError: the load could not be sent.
+            NotIdleError: an arm left work behind that did not end.
+            OSError: a service did not answer while the load was calibrated.
+        """
+        logs = self._folder.path / "logs" / self._slug
+        with ExitStack() as cleanup:
+            self._reporter.step("starting both stacks")
+            arms = cleanup.enter_context(stage(self._experiment, self._root, logs))
+            lab = cleanup.enter_context(Stack(logs))
+            generator = cleanup.enter_context(
+                Generator(start=partial(_start_generator, lab), log=logs / "generator.log")
+            )
+            report_s = self._calibrate(arms)
+            for number in range(options.blocks):
+                self._run_block(number, options, arms, generator, report_s, lab.folder)
+            self._gather_evidence(options, arms, generator, report_s)
+            self._reporter.step("stopping both stacks")
+        self._judge()
+
+    def _calibrate(self, arms: Mapping[str, Setting]) -> float:
+        self._reporter.step("calibrating: how long does one report take here?")
+        load = self._experiment.load
+        report_s = time_report(arms["naive"].api, load.report)
+        self.result.load |= {
+            "report_s": report_s,
+            "report_rate": report_rate(self._experiment, report_s),
+        }
+        self.result.predicted = {
+            name: FORMULAS[formula](report_s, load.report_utilisation)
+            for name, formula in self._experiment.predict.items()
+        }
+        return report_s
+
+    def _run_block(  # noqa: PLR0913 - a block is this many independent things
+        self,
+        number: int,
+        options: Options,
+        arms: Mapping[str, Setting],
+        generator: Generator,
+        report_s: float,
+        folder: Path,
+    ) -> None:
+        # Every other block runs backwards, so that a machine that slows down or speeds up
+        # meanwhile favours no arm.
+        order = list(arms) if number % 2 == 0 else list(reversed(arms))
+        measures: dict[str, dict[str, float]] = {}
+        for arm in order:
+            self._reporter.step(f"block {number + 1} of {options.blocks}: {arm}")
+            setting = arms[arm]
+            plan = block_plan(
+                self._experiment,
+                arm,
+                setting.api.url or "",
+                report_s,
+                options.seed + number,
+                self._experiment.load.duration_s,
+            )
+            out = folder / f"{number}-{arm}"
+            run = run_arm(generator, setting, plan, out, self._reporter.progress)
+            shutil.rmtree(out)
+            measures[arm] = measure(run)
+            self._digests.setdefault(arm, set()).update(
+                row.sha256 for row in run.log.reports if row.sha256
+            )
+            where = {"experiment": self._slug, "block": number, "arm": arm}
+            self._folder.add(where, run.log.requests, run.samples)
+        self.result.blocks.append(measures)
+
+    def _gather_evidence(
+        self,
+        options: Options,
+        arms: Mapping[str, Setting],
+        generator: Generator,
+        report_s: float,
+    ) -> None:
+        asked: dict[str, list[Evidence]] = {}
+        for evidence in self._experiment.evidence:
+            asked.setdefault(evidence.arm, []).append(evidence)
+        out = self._folder.path / "evidence" / self._slug
+        for arm, evidences in asked.items():
+            self._reporter.step(f"evidence, which no figure uses: profiling {arm}")
+            out.mkdir(parents=True, exist_ok=True)
+            url = arms[arm].api.url or ""
+            plan = block_plan(self._experiment, arm, url, report_s, options.seed, EVIDENCE_S)
+            try:
+                self.result.evidence += profile_arm(
+                    generator, arms[arm], plan, evidences, out, self._root
+                )
+            except NoEvidenceError as error:
+                self.result.evidence_missing = str(error)
+
+    def _judge(self) -> None:
+        result = self.result
+        blocks: list[dict[str, Measures]] = [
+            {**block, PREDICTED: result.predicted} for block in result.blocks
+        ]
+        result.arms = {
+            arm: _medians([block[arm] for block in result.blocks]) for arm in self._experiment.arms
+        }
+        result.expectations = [judge(limit, blocks) for limit in self._experiment.expect]
+        digests = {
+            arm: frozenset(found) for arm, found in self._digests.items() if self._builds(arm)
+        }
+        result.validity = validity(self._experiment, blocks, digests)
+        result.verdict = experiment_verdict(result.expectations, result.validity)
+        result.gain = tell(self._experiment.story.gain.strip(), blocks)
+        result.price = tell(self._experiment.story.price.strip(), blocks)
+
+    def _builds(self, arm: str) -> bool:
+        return "report" in self._experiment.arms[arm].streams
+
+
+def _medians(blocks: Sequence[Measures]) -> dict[str, float]:
+    names = {name for block in blocks for name in block}
+    return {
+        name: median(block[name] for block in blocks if name in block) for name in sorted(names)
+    }
+
+
+def _start_generator(lab: Stack, command: Sequence[str], _: IO[bytes]) -> Popen[bytes]:
+    # The stack sends its standard error to `generator.log`, where the generator reads it.
+    return lab.popen("generator", tuple(command), nice=NICE_GENERATOR, stdin=True, stdout=True)

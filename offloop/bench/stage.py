@@ -1,0 +1,118 @@
+"""The services of an experiment, all started before its first arm and idle between arms."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from redis import Redis
+
+from offloop.bench.experiment import Arm, Experiment
+from offloop.bench.idle import wait_until_idle
+from offloop.stack import catalog
+from offloop.stack.ports import free_port
+from offloop.stack.redis import embedded_redis
+from offloop.stack.service import Service
+from offloop.stack.supervisor import Stack
+
+#: A server to use instead of an embedded one.
+REDIS_URL_VARIABLE = "OFFLOOP_REDIS_URL"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The running services behind one or more arms.
+
+    Attributes:
+        stack: Supervises them.
+        api: Takes the requests.
+        workers: Build the reports; none where the API does.
+        redis_url: The broker; None where there is none.
+        queues: Names of the queues that the workers serve.
+    """
+
+    stack: Stack
+    api: Service
+    workers: tuple[Service, ...]
+    redis_url: str | None
+    queues: tuple[str, ...]
+
+    @property
+    def builders(self) -> tuple[Service, ...]:
+        """The services that build reports."""
+        return self.workers or (self.api,)
+
+    def processes(self) -> dict[str, int]:
+        """Count the operating system's processes of each service."""
+        return {name: len(pids) for name, pids in self.stack.pids().items()}
+
+    def wait_until_idle(self) -> None:
+        """Return once queues are empty and processes quiet.
+
+        Raises:
+            NotIdleError: they are not within a minute.
+        """
+        if self.redis_url is None:
+            wait_until_idle(None, (), self.stack.pids)
+            return
+        with Redis.from_url(self.redis_url) as redis:
+            wait_until_idle(redis, self.queues, self.stack.pids)
+
+
+def _services_of(arm: Arm) -> tuple[object, ...]:
+    return arm.way, arm.server, arm.tier, tuple(sorted(arm.pools.items()))
+
+
+@contextmanager
+def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[str, Setting]]:
+    """Start what the arms need and yield it: name of the arm -> its setting.
+
+    Arms that differ only in the requests they get (the baseline is the fixed stack without
+    reports) share one setting, so that nothing else can differ between them.
+
+    Args:
+        experiment: Names the arms.
+        root: The checkout.
+        logs: Folder for ``<arm>/<service>.log``.
+
+    Raises:
+        StackError: a service could not be started.
+    """
+    settings: dict[tuple[object, ...], Setting] = {}
+    owners: dict[tuple[object, ...], str] = {}
+    # The judged sides give their names to what they share with others.
+    names = sorted(experiment.arms, key=lambda name: name not in {"naive", "fixed"})
+    with ExitStack() as cleanup:
+        for name in names:
+            arm = experiment.arms[name]
+            key = _services_of(arm)
+            if key in settings:
+                (logs / name).symlink_to(owners[key])
+                continue
+            owners[key] = name
+            settings[key] = _start(arm, root, cleanup.enter_context(Stack(logs / name)))
+        yield {name: settings[_services_of(arm)] for name, arm in experiment.arms.items()}
+
+
+def _start(arm: Arm, root: Path, stack: Stack) -> Setting:
+    way = catalog.WAYS[arm.way]
+    redis_url = None
+    if way.has_tier:
+        redis_url = os.environ.get(REDIS_URL_VARIABLE) or _embedded(stack)
+    site = catalog.Site(root, stack.folder / "files", redis_url)
+    api = catalog.api(way, site)
+    workers = tuple(
+        catalog.worker(queue, number, site)
+        for queue, slots in arm.pools.items()
+        for number in range(1, slots + 1)
+        if way.has_tier
+    )
+    stack.start(api, *workers)
+    return Setting(stack, api, workers, redis_url, tuple(arm.pools) if way.has_tier else ())
+
+
+def _embedded(stack: Stack) -> str:
+    server = embedded_redis(stack.folder / "redis", free_port())
+    stack.start(server)
+    return f"{server.url}/0"

@@ -1,0 +1,163 @@
+"""Whether a measurement may be judged at all: pure functions."""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from offloop.bench.experiment import Experiment
+from offloop.bench.expressions import Measures
+from offloop.bench.verdicts import Judged, check, observe
+from offloop.load.log import DISPATCH_LAG_LIMIT_MS
+
+#: A p99 of fewer requests rests on fewer than twenty values.
+MIN_REQUESTS = 2_000
+
+#: CPU seconds per report may differ by this factor between arms before "the same work" is a lie.
+#: Two busy threads of one core slow each other down, so it cannot be much less.
+CPU_FACTOR = 1.15
+
+#: Share of time for building reports above which queueing, not blocking, makes the figures.
+MAX_UTILISATION = 0.85
+
+
+def validity(
+    experiment: Experiment,
+    blocks: Sequence[Mapping[str, Measures]],
+    digests: Mapping[str, frozenset[str]],
+) -> list[Judged]:
+    """Check that the generator, the baseline and both sides' work were as they should be.
+
+    Args:
+        experiment: What was run.
+        blocks: The measures of every arm, block by block.
+        digests: For every arm that built reports, the SHA-256 digests of their files.
+    """
+    found: list[Judged] = []
+    for arm, setup in experiment.arms.items():
+        for stream in setup.streams:
+            found += _schedule_kept(arm, stream, blocks)
+        found.append(_enough_requests(arm, blocks))
+    found.append(_baseline_healthy(blocks))
+    found += _same_work(blocks, digests)
+    found.append(_not_overloaded(experiment, blocks))
+    return found
+
+
+def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
+    return [
+        _judged(
+            f"{arm}_{stream}_dispatched",
+            f"{arm}.{stream}.dispatch_lag_p99_ms",
+            observe(f"{arm}.{stream}.dispatch_lag_p99_ms", blocks),
+            "<=",
+            DISPATCH_LAG_LIMIT_MS,
+            f"{arm}: {stream} requests were sent when they were due",
+            "a late generator measures itself",
+        ),
+        _judged(
+            f"{arm}_{stream}_sent",
+            f"{arm}.{stream}.sent / {arm}.{stream}.offered",
+            observe(f"{arm}.{stream}.sent / {arm}.{stream}.offered", blocks),
+            ">=",
+            1,
+            f"{arm}: every due {stream} request was sent",
+            "a request that was never sent cannot be slow",
+        ),
+    ]
+
+
+def _enough_requests(arm: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+    offered = sum(block.get(arm, {}).get("bystander.offered", 0) for block in blocks)
+    return _judged(
+        f"{arm}_requests",
+        f"{arm}.bystander.offered, all blocks",
+        offered,
+        ">=",
+        MIN_REQUESTS,
+        f"{arm}: enough bystanders for a p99",
+        "the p99 of fewer requests rests on fewer than twenty of them",
+    )
+
+
+def _baseline_healthy(blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+    measure = "baseline.bystander.failed"
+    return _judged(
+        "baseline_healthy",
+        measure,
+        max(
+            (block.get("baseline", {}).get("bystander.failed", 1) for block in blocks), default=None
+        ),
+        "<=",
+        0,
+        "baseline: every bystander was answered",
+        "where even an idle stack fails requests, no comparison with it means anything",
+    )
+
+
+def _same_work(
+    blocks: Sequence[Mapping[str, Measures]], digests: Mapping[str, frozenset[str]]
+) -> list[Judged]:
+    files = frozenset().union(*digests.values())
+    complete = len(digests) > 1 and all(digests.values())
+    cpu = observe("naive.report.cpu_s / fixed.report.cpu_s", blocks)
+    return [
+        _judged(
+            "same_bytes",
+            "distinct SHA-256 of all reports of all arms",
+            len(files) if complete else None,
+            "<=",
+            1,
+            "every arm built the same report, byte for byte",
+            "a faster answer that is another answer is no fix",
+        ),
+        _judged(
+            "same_cpu",
+            "naive.report.cpu_s / fixed.report.cpu_s, or its inverse",
+            max(cpu, 1 / cpu) if cpu else None,
+            "<=",
+            CPU_FACTOR,
+            "every arm spent the same CPU time on a report",
+            "the fix moves the work; it must not be a cheaper version of it",
+        ),
+    ]
+
+
+def _not_overloaded(experiment: Experiment, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+    # Reports per second, times the seconds each one keeps the server busy.
+    busy = [
+        block["naive"]["report.offered"]
+        * block["naive"]["report.service_p50_ms"]
+        / 1000
+        / experiment.load.duration_s
+        for block in blocks
+        if {"report.offered", "report.service_p50_ms"} <= block.get("naive", {}).keys()
+    ]
+    return _judged(
+        "naive_not_overloaded",
+        "naive: utilisation by reports, the highest of all blocks",
+        max(busy) if len(busy) == len(blocks) and busy else None,
+        "<=",
+        MAX_UTILISATION,
+        "naive: there was time to spare between reports",
+        "near 1 a queue grows, and its length says nothing about blocking",
+    )
+
+
+def _judged(  # noqa: PLR0913 - the columns of the table that it becomes a row of
+    id_: str,
+    measure: str,
+    observed: float | None,
+    op: Literal["<=", ">="],
+    limit: float,
+    says: str,
+    why: str,
+) -> Judged:
+    return Judged(
+        id=id_,
+        measure=measure,
+        op=op,
+        limit=limit,
+        observed=observed,
+        ok=check(observed, op, limit),
+        says=says,
+        why=why,
+    )

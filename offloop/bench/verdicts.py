@@ -1,0 +1,81 @@
+"""From measures to verdicts: pure functions."""
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from statistics import median
+from typing import Literal
+
+from pydantic import BaseModel
+
+from offloop.bench.experiment import Expectation
+from offloop.bench.expressions import Expression, Measures
+
+
+class Verdict(StrEnum):
+    """What a run says."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    NO_VERDICT = "no_verdict"
+
+
+class Judged(BaseModel):
+    """One limit and what was observed. ``ok`` is None where nothing could be observed."""
+
+    id: str
+    measure: str
+    op: Literal["<=", ">="]
+    limit: float
+    observed: float | None
+    ok: bool | None
+    says: str
+    why: str
+
+
+def check(observed: float | None, op: Literal["<=", ">="], limit: float) -> bool | None:
+    """Hold a value against its limit; a value that is missing is neither right nor wrong."""
+    if observed is None:
+        return None
+    return observed <= limit if op == "<=" else observed >= limit
+
+
+def observe(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
+    """Return the median over blocks of a measure, or of a ratio taken within each block.
+
+    A ratio taken within a block compares arms that ran under the same seed within the same
+    minute. If a block lacks the measure, so does the result: a median of the blocks that
+    happened to work would flatter.
+    """
+    expression = Expression.parse(measure)
+    values = [expression.value(block) for block in blocks]
+    present = [value for value in values if value is not None]
+    return median(present) if present and len(present) == len(values) else None
+
+
+def judge(expectation: Expectation, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+    """Judge one expectation by its median over blocks."""
+    observed = observe(expectation.measure, blocks)
+    return Judged(
+        **expectation.model_dump(),
+        observed=observed,
+        ok=check(observed, expectation.op, expectation.limit),
+    )
+
+
+def experiment_verdict(expectations: Sequence[Judged], validity: Sequence[Judged]) -> Verdict:
+    """Give the verdict of one experiment: none at all unless the measurement was valid."""
+    if not expectations or any(judged.ok is not True for judged in validity):
+        return Verdict.NO_VERDICT
+    if any(judged.ok is False for judged in expectations):
+        return Verdict.FAIL
+    if any(judged.ok is None for judged in expectations):
+        return Verdict.NO_VERDICT
+    return Verdict.PASS
+
+
+def run_verdict(verdicts: Sequence[Verdict]) -> Verdict:
+    """Give the verdict of a run: the worst of its experiments, fail before no verdict."""
+    for worst in (Verdict.FAIL, Verdict.NO_VERDICT):
+        if worst in verdicts:
+            return worst
+    return Verdict.PASS if verdicts else Verdict.NO_VERDICT

@@ -1,0 +1,169 @@
+"""The terminal: how a run is going, and what it found."""
+
+import time
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Self
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.status import Status
+from rich.table import Table
+
+from offloop.bench.experiment import Experiment
+from offloop.bench.results import ExperimentResult, Run
+from offloop.bench.verdicts import Judged, Verdict
+from offloop.load.protocol import Progress
+
+_STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NO_VERDICT: "bold yellow"}
+_WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NO_VERDICT: "NO VERDICT"}
+
+#: The rows of the table of arms: measure, heading, factor, format.
+_ROWS = (
+    ("bystander.p50_ms", "bystander p50", 1, "{:,.1f} ms"),
+    ("bystander.p99_ms", "bystander p99", 1, "{:,.1f} ms"),
+    ("bystander.service_p99_ms", "  from when it was sent", 1, "{:,.1f} ms"),
+    ("bystander.max_ms", "bystander slowest", 1, "{:,.1f} ms"),
+    ("bystander.failed", "bystanders failed", 1, "{:.0f}"),
+    ("loop.lag_max_ms", "event loop's worst lag", 1, "{:,.0f} ms"),
+    ("loop.stalls", "event loop stalls", 1, "{:.0f}"),
+    ("report.ready_p95_ms", "report ready p95", 1e-3, "{:.2f} s"),
+    ("report.seen_p95_ms", "  as the client saw it", 1e-3, "{:.2f} s"),
+    ("report.cpu_s", "CPU per report", 1, "{:.2f} s"),
+    ("stack.processes", "processes", 1, "{:.0f}"),
+    ("stack.memory_peak_bytes", "memory", 1e-6, "{:.0f} MB"),
+)
+
+
+class Terminal:
+    """Shows a run as it goes; a live line on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._step = ""
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._status = self._console.status("")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def experiment(self, slug: str, experiment: Experiment) -> None:
+        """Put the question, and ask for a prediction."""
+        self._console.print()
+        self._console.print(f"[bold]{slug}[/bold]  {escape(experiment.title)}", highlight=False)
+        self._console.print(f"  {escape(experiment.question.strip())}", highlight=False)
+        self._console.print(
+            f"  [italic]Predict before you look:[/italic] {escape(experiment.prediction.strip())}",
+            highlight=False,
+        )
+
+    def step(self, text: str) -> None:
+        """Say what is being done now."""
+        self._step = text
+        seconds = time.monotonic() - self._began
+        if self._status is not None:
+            self._status.update(f"[dim]{seconds:4.0f} s[/dim]  {escape(text)}")
+        else:
+            self._console.print(f"  {seconds:4.0f} s  {escape(text)}", highlight=False)
+
+    def progress(self, progress: Progress) -> None:
+        """Show how far the load is."""
+        if self._status is not None:
+            seconds = time.monotonic() - self._began
+            self._status.update(
+                f"[dim]{seconds:4.0f} s[/dim]  {escape(self._step)}: "
+                f"{progress.sent:,} of {progress.total:,} requests sent, "
+                f"{progress.answered:,} answered"
+            )
+
+    def result(self, slug: str, result: ExperimentResult) -> None:
+        """Show what an experiment found."""
+        self._console.print()
+        self._console.print(_arms(result))
+        self._console.print(_limits("expectation", result.expectations))
+        broken = [judged for judged in result.validity if judged.ok is not True]
+        if broken:
+            self._console.print(_limits("why there is no verdict", broken))
+        for guilty in result.evidence:
+            self._console.print(
+                f"  {guilty.arm}: {guilty.process} spent {guilty.share:.0%} of its time in "
+                f"[bold]{escape(guilty.function)}[/bold] ({escape(guilty.file)}:{guilty.line})",
+                highlight=False,
+            )
+        if result.evidence_missing:
+            self._console.print(f"  No evidence: {escape(result.evidence_missing)}")
+        style = _STYLES[result.verdict]
+        self._console.print(
+            Panel(
+                f"{escape(result.gain)}\n[dim]The price:[/dim] {escape(result.price)}",
+                title=f"[{style}]{_WORDS[result.verdict]}[/{style}] {slug}",
+                title_align="left",
+                border_style=style.split()[-1],
+            )
+        )
+
+
+def _arms(result: ExperimentResult) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("median of blocks")
+    for arm in (*result.arms, *(["predicted"] if result.predicted else [])):
+        table.add_column(arm, justify="right")
+    for measure, heading, factor, form in _ROWS:
+        cells = [arm.get(measure) for arm in result.arms.values()]
+        if result.predicted:
+            cells.append(result.predicted.get(measure))
+        if any(cell is not None for cell in cells):
+            shown = ["" if cell is None else form.format(cell * factor) for cell in cells]
+            table.add_row(heading, *shown)
+    return table
+
+
+def _limits(title: str, judgements: Iterable[Judged]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(title)
+    table.add_column("observed", justify="right")
+    table.add_column("limit", justify="right")
+    table.add_column("")
+    words = {
+        True: "[green]ok[/green]",
+        False: "[red]broken[/red]",
+        None: "[yellow]missing[/yellow]",
+    }
+    for judged in judgements:
+        observed = "" if judged.observed is None else f"{judged.observed:,.2f}"
+        table.add_row(
+            escape(judged.says), observed, f"{judged.op} {judged.limit:g}", words[judged.ok]
+        )
+    return table
+
+
+def overview(console: Console, run: Run, folder: str) -> None:
+    """Show all verdicts of a run, and where its data is."""
+    if len(run.experiments) > 1:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column("experiment")
+        table.add_column("verdict")
+        for slug, result in run.experiments.items():
+            style = _STYLES[result.verdict]
+            table.add_row(slug, f"[{style}]{_WORDS[result.verdict]}[/{style}]")
+        console.print(table)
+    machine = run.machine
+    console.print(
+        f"  {machine['processor']}, {machine['cores']} cores, Python {machine['python']}; "
+        f"{run.wall_s:.0f} s, seed {run.seed}; everything is in {folder}",
+        highlight=False,
+    )

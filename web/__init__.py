@@ -1,0 +1,1 @@
+"""What both apps have in common: everything about HTTP that is not the lesson."""

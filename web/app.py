@@ -1,0 +1,53 @@
+"""The frame around both apps: the bystander, health, errors, limits, telemetry."""
+
+import gc
+import logging
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter, FastAPI
+
+from offloop import telemetry
+from web import problems
+from web.limits import BodyLimit
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+_common = APIRouter()
+
+
+@_common.get("/ping")
+async def ping() -> dict[str, str]:
+    """Answer at once: the bystander that has nothing to do with reports."""
+    return {"ping": "pong"}
+
+
+@_common.get("/health/live")
+async def live() -> dict[str, str]:
+    """Say that the process is there and its event loop turns."""
+    return {"status": "live"}
+
+
+def create_app(title: str, reports: APIRouter, resources: Lifespan) -> FastAPI:
+    """Build an app that serves the ``reports`` routes while its ``resources`` are open."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        logging.basicConfig(
+            level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+        )
+        metrics_port = int(os.environ.get("OFFLOOP_METRICS_PORT", "0"))
+        async with resources(app), telemetry.running(metrics_port=metrics_port or None):
+            # What lives now lives until the end: without this every full collection walks
+            # all of it on the event loop (accept p99 59 ms instead of 13 ms).
+            gc.collect()
+            gc.freeze()
+            yield
+
+    app = FastAPI(title=title, lifespan=lifespan)
+    problems.install(app)
+    app.add_middleware(BodyLimit)
+    app.include_router(_common)
+    app.include_router(reports)
+    return app

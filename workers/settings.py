@@ -1,0 +1,30 @@
+"""How the job tier is set up; every field is an environment variable ``OFFLOOP_…``."""
+
+from pydantic import Field, RedisDsn
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TierSettings(BaseSettings):
+    """Settings that the API and the workers must share."""
+
+    model_config = SettingsConfigDict(env_prefix="OFFLOOP_", frozen=True)
+
+    #: Server and database number of the broker. Job records live in the next database number:
+    #: Dramatiq's maintenance runs ``KEYS`` over its own, and would walk every record in it.
+    redis_url: RedisDsn = Field(default=RedisDsn("redis://127.0.0.1:6379/0"))
+
+    #: Seconds an API request waits for the broker before it gives up.
+    broker_deadline_s: float = Field(default=2.0, gt=0)
+
+    #: Seconds a job is remembered after it was accepted or, later, finished.
+    record_ttl_s: int = Field(default=7 * 24 * 3600, gt=0)
+
+    @property
+    def broker_db(self) -> int:
+        """The database number of the queues."""
+        return int((self.redis_url.path or "/0").lstrip("/") or 0)
+
+    @property
+    def records_db(self) -> int:
+        """The database number of the job records."""
+        return self.broker_db + 1

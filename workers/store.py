@@ -1,0 +1,102 @@
+"""The job store as the API sees it: accept jobs, and read how they are doing."""
+
+from types import TracebackType
+from typing import Self
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from reports.models import Job, JobStatus, now
+from reports.spec import ReportSpec
+from workers import scripts
+from workers.messages import build_report_message
+from workers.queues import NAMESPACE
+from workers.records import job_from_record, record_key
+from workers.settings import TierSettings
+
+
+class BrokerUnavailableError(Exception):
+    """The broker did not answer within the deadline; nothing is known to have been accepted."""
+
+
+class JobStore:
+    """Asynchronous access to the jobs. Use it as an async context manager."""
+
+    def __init__(self, settings: TierSettings) -> None:
+        self.settings = settings
+        self.redis = Redis.from_url(
+            str(settings.redis_url),
+            db=settings.records_db,
+            decode_responses=True,
+            socket_timeout=settings.broker_deadline_s,
+            socket_connect_timeout=settings.broker_deadline_s,
+        )
+        self._accept = self.redis.register_script(scripts.source("accept"))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.redis.aclose()
+
+    async def ping(self) -> None:
+        """Ask whether the broker answers.
+
+        Raises:
+            BrokerUnavailableError: it does not, within the deadline.
+        """
+        try:
+            await self.redis.ping()
+        except RedisError as error:
+            raise BrokerUnavailableError(str(error)) from error
+
+    async def accept(self, job_id: str, spec: ReportSpec) -> Job:
+        """Record a job and queue it, in one atomic and durable step.
+
+        When this returns, the job survives the death of every process involved.
+
+        Raises:
+            BrokerUnavailableError: the broker did not answer, so the job must not be promised.
+        """
+        job = Job(job_id=job_id, status=JobStatus.QUEUED, accepted_at=now())
+        message = build_report_message(job_id)
+        record = {
+            "status": job.status.value,
+            "attempt": job.attempt,
+            "progress": job.progress,
+            "accepted_at": job.accepted_at.isoformat(),
+            "spec": spec.model_dump_json(),
+        }
+        try:
+            await self._accept(
+                keys=[record_key(job_id)],
+                args=[
+                    self.settings.broker_db,
+                    self.settings.records_db,
+                    self.settings.record_ttl_s,
+                    f"{NAMESPACE}:{message.queue_name}",
+                    message.options["redis_message_id"],
+                    message.encode(),
+                    *(part for field in record.items() for part in field),
+                ],
+            )
+        except RedisError as error:
+            raise BrokerUnavailableError(str(error)) from error
+        return job
+
+    async def find(self, job_id: str) -> Job | None:
+        """Return the job, or None where there is none of this id.
+
+        Raises:
+            BrokerUnavailableError: the broker did not answer.
+        """
+        try:
+            record = await self.redis.hgetall(record_key(job_id))
+        except RedisError as error:
+            raise BrokerUnavailableError(str(error)) from error
+        return job_from_record(job_id, record) if record else None
