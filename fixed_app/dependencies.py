@@ -9,19 +9,19 @@ from reports.storage import ReportFiles
 from workers.store import JobStore
 
 
-def get_store(request: Request) -> JobStore:
+async def get_store(request: Request) -> JobStore:
     """Return the record of all jobs."""
     store: JobStore = request.app.state.store
     return store
 
 
-def get_finished(request: Request) -> FinishedJobs:
+async def get_finished(request: Request) -> FinishedJobs:
     """Return what tells when a job is finished."""
     finished: FinishedJobs = request.app.state.finished
     return finished
 
 
-def get_files(request: Request) -> ReportFiles:
+async def get_files(request: Request) -> ReportFiles:
     """Return the files of the reports."""
     files: ReportFiles = request.app.state.files
     return files

@@ -39,7 +39,7 @@ async def create_report(
 
 @router.get("/reports/{job_id}")
 async def read_report(
-    job_id: str, store: Store, finished: Finished, prefer: Annotated[str, Header()] = ""
+    job_id: str, finished: Finished, prefer: Annotated[str, Header()] = ""
 ) -> Job:
     """Answer with the job, at once or as soon as it is finished (`Prefer: wait=N`)."""
     job = await finished.wait(job_id, requested_wait_s(prefer))

@@ -9,19 +9,19 @@ from naive_app.finished import FinishedReports
 from reports.storage import ReportFiles
 
 
-def get_engine(request: Request) -> AsyncEngine:
+async def get_engine(request: Request) -> AsyncEngine:
     """Return the database of line items."""
     engine: AsyncEngine = request.app.state.engine
     return engine
 
 
-def get_finished(request: Request) -> FinishedReports:
+async def get_finished(request: Request) -> FinishedReports:
     """Return the reports built so far."""
     finished: FinishedReports = request.app.state.finished
     return finished
 
 
-def get_files(request: Request) -> ReportFiles:
+async def get_files(request: Request) -> ReportFiles:
     """Return the files of the reports."""
     files: ReportFiles = request.app.state.files
     return files

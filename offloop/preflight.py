@@ -74,8 +74,8 @@ def _system() -> Finding:
 
 def _cores() -> Finding:
     cores = affinity()
-    few = f"with fewer than {MIN_CORES} the generator and the apps disturb each other: expect no verdict"
-    return Finding("cores", str(cores), few if cores < MIN_CORES else None)
+    lack = f"with fewer than {MIN_CORES} the generator and the apps disturb each other"
+    return Finding("cores", str(cores), lack if cores < MIN_CORES else None)
 
 
 def _memory() -> Finding:

@@ -15,8 +15,12 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:offloop:problem:"
 
 
-class ProblemError(Exception):
-    """Raised by a handler to answer with a problem detail instead of a result."""
+class ProblemError(HTTPException):
+    """Raised to answer with a problem detail instead of a result.
+
+    An `HTTPException`, because FastAPI turns whatever else is raised while it reads a body into
+    a 400 of its own.
+    """
 
     def __init__(
         self,
@@ -26,9 +30,8 @@ class ProblemError(Exception):
         detail: str,
         headers: dict[str, str] | None = None,
     ) -> None:
-        super().__init__(detail)
+        super().__init__(status, detail, headers)
         self.problem = Problem(type=TYPE_PREFIX + kind, title=title, status=status, detail=detail)
-        self.headers = headers
 
 
 def problem_response(problem: Problem, headers: dict[str, str] | None = None) -> Response:
@@ -56,7 +59,7 @@ def file_not_ready(job_id: str, status: str) -> ProblemError:
 
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class alone
-    return problem_response(error.problem, error.headers)
+    return problem_response(error.problem, dict(error.headers or {}))
 
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:

@@ -18,7 +18,11 @@ _log = logging.getLogger(__name__)
 class MetricsServer(Middleware):
     """Serve this process's metrics from a thread, once the worker is ready for messages."""
 
-    def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+    def after_worker_boot(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002 - Dramatiq passes both
+        worker: dramatiq.Worker,  # noqa: ARG002
+    ) -> None:
         """Start serving; an answer on the port also tells a supervisor that the worker is up."""
         port = int(os.environ.get("OFFLOOP_METRICS_PORT", "0"))
         if port:
@@ -27,7 +31,7 @@ class MetricsServer(Middleware):
 
 def make_broker(settings: TierSettings) -> RedisBroker:
     """Connect Dramatiq to the tier's queues, with only the middleware that the tier relies on."""
-    return RedisBroker(
+    return RedisBroker(  # type: ignore[no-untyped-call]
         client=Redis.from_url(str(settings.redis_url)),
         middleware=[TimeLimit(), ShutdownNotifications(), MetricsServer()],
     )

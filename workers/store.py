@@ -1,16 +1,19 @@
 """The job store as the API sees it: accept jobs, and read how they are doing."""
 
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from reports.models import Job, JobStatus, now
 from reports.spec import ReportSpec
 from workers import scripts
+from workers.batching import Batcher
 from workers.messages import build_report_message
-from workers.queues import NAMESPACE
+from workers.queues import NAMESPACE, Queue
 from workers.records import job_from_record, record_key
 from workers.settings import TierSettings
 
@@ -30,8 +33,17 @@ class JobStore:
             decode_responses=True,
             socket_timeout=settings.broker_deadline_s,
             socket_connect_timeout=settings.broker_deadline_s,
+            # Accepting must not be repeated behind our back: a script that timed out may have run.
+            retry=Retry(NoBackoff(), retries=0),
         )
         self._accept = self.redis.register_script(scripts.source("accept"))
+        self._fixed_arguments = (
+            settings.broker_db,
+            settings.records_db,
+            settings.record_ttl_s,
+            f"{NAMESPACE}:{Queue.REPORTS}",
+        )
+        self._batches = Batcher(self._accept_batch)
 
     async def __aenter__(self) -> Self:
         return self
@@ -64,30 +76,23 @@ class JobStore:
             BrokerUnavailableError: the broker did not answer, so the job must not be promised.
         """
         job = Job(job_id=job_id, status=JobStatus.QUEUED, accepted_at=now())
-        message = build_report_message(job_id)
-        record = {
-            "status": job.status.value,
-            "attempt": job.attempt,
-            "progress": job.progress,
-            "accepted_at": job.accepted_at.isoformat(),
-            "spec": spec.model_dump_json(),
-        }
-        try:
-            await self._accept(
-                keys=[record_key(job_id)],
-                args=[
-                    self.settings.broker_db,
-                    self.settings.records_db,
-                    self.settings.record_ttl_s,
-                    f"{NAMESPACE}:{message.queue_name}",
-                    message.options["redis_message_id"],
-                    message.encode(),
-                    *(part for field in record.items() for part in field),
-                ],
+        await self._batches.submit((job, spec))
+        return job
+
+    async def _accept_batch(self, batch: list[tuple[Job, ReportSpec]]) -> None:
+        args: list[str | int | bytes] = [*self._fixed_arguments]
+        for job, spec in batch:
+            message = build_report_message(job.job_id)
+            args += (
+                message.options["redis_message_id"],
+                message.encode(),
+                job.accepted_at.isoformat(),
+                spec.model_dump_json(),
             )
+        try:
+            await self._accept(keys=[record_key(job.job_id) for job, _ in batch], args=args)
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
-        return job
 
     async def find(self, job_id: str) -> Job | None:
         """Return the job, or None where there is none of this id.
@@ -99,4 +104,5 @@ class JobStore:
             record = await self.redis.hgetall(record_key(job_id))
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
-        return job_from_record(job_id, record) if record else None
+        # The client decodes, which its types do not know.
+        return job_from_record(job_id, cast("dict[str, str]", record)) if record else None

@@ -43,7 +43,7 @@ _EXIT_CODES = {
 }
 
 
-def bench(
+def bench(  # noqa: PLR0913 - one parameter for each option of the command
     slugs: Annotated[
         list[str] | None,
         typer.Argument(metavar="[SLUG]...", help="Experiments; see `offloop list`."),

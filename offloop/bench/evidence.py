@@ -41,7 +41,7 @@ class SeenStack(NamedTuple):
 
     thread: str
     frames: tuple[Frame, ...]
-    count: int
+    samples: int
 
 
 def parse_stacks(raw: str) -> list[SeenStack]:
@@ -61,7 +61,7 @@ def parse_stacks(raw: str) -> list[SeenStack]:
     return stacks
 
 
-def guilty_frame(stacks: Iterable[SeenStack], ours: str) -> tuple[Frame, float] | None:
+def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float] | None:
     """Find the function of ours that a thread spends most of its time in.
 
     That is the innermost of those that carry at least two thirds as many samples as the one
@@ -69,7 +69,7 @@ def guilty_frame(stacks: Iterable[SeenStack], ours: str) -> tuple[Frame, float] 
 
     Args:
         stacks: What was seen.
-        ours: What the paths of our files begin with.
+        root: The checkout: what lies in it is ours, except for the environment's packages.
 
     Returns:
         The frame, at the line seen most often, and its share of all samples of its thread; None
@@ -81,7 +81,11 @@ def guilty_frame(stacks: Iterable[SeenStack], ours: str) -> tuple[Frame, float] 
     lines: Counter[tuple[str, Frame]] = Counter()
     for thread, frames, count in stacks:
         in_thread[thread] += count
-        our_frames = [frame for frame in frames if frame.file.startswith(ours)]
+        our_frames = [
+            frame
+            for frame in frames
+            if frame.file.startswith(f"{root}/") and "/site-packages/" not in frame.file
+        ]
         for depth, frame in enumerate(our_frames):
             key = (thread, frame.file, frame.function)
             depths[key] = max(depth, depths.get(key, 0))

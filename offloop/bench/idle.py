@@ -7,7 +7,6 @@ from contextlib import suppress
 import psutil
 from redis import Redis
 
-
 #: Seconds after which a stack that is still busy is reported instead of waited for.
 DEADLINE_S = 60.0
 

@@ -13,7 +13,7 @@ def report_rate(experiment: Experiment, report_s: float) -> float:
     return experiment.load.report_utilisation / report_s
 
 
-def block_plan(
+def block_plan(  # noqa: PLR0913 - each is one independent fact about the load
     experiment: Experiment, arm: str, url: str, report_s: float, seed: int, duration_s: float
 ) -> Plan:
     """Lay out what one arm gets in one block.

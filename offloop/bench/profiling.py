@@ -79,7 +79,7 @@ def _read(
             "processes: run as root, or set kernel.yama.ptrace_scope to 0 (Linux), or use sudo "
             f"(macOS). Its own words are in {log}."
         )
-    found = guilty_frame(parse_stacks(output.read_text()), f"{root}/")
+    found = guilty_frame(parse_stacks(output.read_text()), root)
     if found is None:
         raise NoEvidenceError(f"py-spy saw no code of this checkout in {evidence.process}.")
     frame, share = found

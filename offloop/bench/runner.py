@@ -1,8 +1,7 @@
 """Running experiments: calibrate, run the blocks, gather evidence, judge."""
 
-import shutil
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from offloop.bench.theory import FORMULAS
 from offloop.bench.validity import validity
 from offloop.bench.verdicts import Verdict, experiment_verdict, judge
 from offloop.load.generator import Generator
+from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
 from offloop.stack.catalog import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
@@ -48,7 +48,7 @@ class Reporter(Protocol):
         """An experiment is over."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Options:
     """How thoroughly to measure.
 
@@ -59,6 +59,23 @@ class Options:
 
     blocks: int
     seed: int
+
+
+@dataclass(frozen=True)
+class _Lab:
+    """What is up and running while an experiment is.
+
+    Attributes:
+        arms: The services behind each arm.
+        generator: Sends the load.
+        scratch: A temporary folder.
+        report_s: Seconds one report takes on this machine.
+    """
+
+    arms: Mapping[str, Setting]
+    generator: Generator
+    scratch: Path
+    report_s: float
 
 
 class ExperimentRun:
@@ -88,62 +105,53 @@ class ExperimentRun:
             NotIdleError: an arm left work behind that did not end.
             OSError: a service did not answer while the load was calibrated.
         """
-        logs = self._folder.path / "logs" / self._slug
-        with ExitStack() as cleanup:
-            self._reporter.step("starting both stacks")
-            arms = cleanup.enter_context(stage(self._experiment, self._root, logs))
-            lab = cleanup.enter_context(Stack(logs))
-            generator = cleanup.enter_context(
-                Generator(start=partial(_start_generator, lab), log=logs / "generator.log")
-            )
-            report_s = self._calibrate(arms)
+        with self._lab() as lab:
             for number in range(options.blocks):
-                self._run_block(number, options, arms, generator, report_s, lab.folder)
-            self._gather_evidence(options, arms, generator, report_s)
-            self._reporter.step("stopping both stacks")
+                self._run_block(lab, number, options)
+            self._gather_evidence(lab, options.seed)
+            self._reporter.step("stopping everything")
         self._judge()
 
-    def _calibrate(self, arms: Mapping[str, Setting]) -> float:
-        self._reporter.step("calibrating: how long does one report take here?")
-        load = self._experiment.load
-        report_s = time_report(arms["naive"].api, load.report)
+    @contextmanager
+    def _lab(self) -> Iterator[_Lab]:
+        logs = self._folder.path / "logs" / self._slug
+        with ExitStack() as cleanup:
+            self._reporter.step("starting the services")
+            arms = cleanup.enter_context(stage(self._experiment, self._root, logs))
+            stack = cleanup.enter_context(Stack(logs))
+            generator = cleanup.enter_context(
+                Generator(start=partial(_start_generator, stack), log=logs / "generator.log")
+            )
+            self._reporter.step("calibrating: how long does one report take here?")
+            report_s = time_report(arms["naive"].api, self._experiment.load.report)
+            self._note_calibration(report_s)
+            yield _Lab(arms, generator, stack.folder, report_s)
+
+    def _note_calibration(self, report_s: float) -> None:
         self.result.load |= {
             "report_s": report_s,
             "report_rate": report_rate(self._experiment, report_s),
         }
+        utilisation = self._experiment.load.report_utilisation
         self.result.predicted = {
-            name: FORMULAS[formula](report_s, load.report_utilisation)
+            name: FORMULAS[formula](report_s, utilisation)
             for name, formula in self._experiment.predict.items()
         }
-        return report_s
 
-    def _run_block(  # noqa: PLR0913 - a block is this many independent things
-        self,
-        number: int,
-        options: Options,
-        arms: Mapping[str, Setting],
-        generator: Generator,
-        report_s: float,
-        folder: Path,
-    ) -> None:
+    def _plan(self, lab: _Lab, arm: str, seed: int, duration_s: float) -> Plan:
+        url = lab.arms[arm].api.url or ""
+        return block_plan(self._experiment, arm, url, lab.report_s, seed, duration_s)
+
+    def _run_block(self, lab: _Lab, number: int, options: Options) -> None:
         # Every other block runs backwards, so that a machine that slows down or speeds up
         # meanwhile favours no arm.
-        order = list(arms) if number % 2 == 0 else list(reversed(arms))
+        order = list(lab.arms)[:: 1 if number % 2 == 0 else -1]
         measures: dict[str, dict[str, float]] = {}
         for arm in order:
             self._reporter.step(f"block {number + 1} of {options.blocks}: {arm}")
-            setting = arms[arm]
-            plan = block_plan(
-                self._experiment,
-                arm,
-                setting.api.url or "",
-                report_s,
-                options.seed + number,
-                self._experiment.load.duration_s,
-            )
-            out = folder / f"{number}-{arm}"
-            run = run_arm(generator, setting, plan, out, self._reporter.progress)
-            shutil.rmtree(out)
+            plan = self._plan(lab, arm, options.seed + number, self._experiment.load.duration_s)
+            out = lab.scratch / f"{number}-{arm}"
+            run = run_arm(lab.generator, lab.arms[arm], plan, out, self._reporter.progress)
             measures[arm] = measure(run)
             self._digests.setdefault(arm, set()).update(
                 row.sha256 for row in run.log.reports if row.sha256
@@ -152,13 +160,7 @@ class ExperimentRun:
             self._folder.add(where, run.log.requests, run.samples)
         self.result.blocks.append(measures)
 
-    def _gather_evidence(
-        self,
-        options: Options,
-        arms: Mapping[str, Setting],
-        generator: Generator,
-        report_s: float,
-    ) -> None:
+    def _gather_evidence(self, lab: _Lab, seed: int) -> None:
         asked: dict[str, list[Evidence]] = {}
         for evidence in self._experiment.evidence:
             asked.setdefault(evidence.arm, []).append(evidence)
@@ -166,11 +168,10 @@ class ExperimentRun:
         for arm, evidences in asked.items():
             self._reporter.step(f"evidence, which no figure uses: profiling {arm}")
             out.mkdir(parents=True, exist_ok=True)
-            url = arms[arm].api.url or ""
-            plan = block_plan(self._experiment, arm, url, report_s, options.seed, EVIDENCE_S)
+            plan = self._plan(lab, arm, seed, EVIDENCE_S)
             try:
                 self.result.evidence += profile_arm(
-                    generator, arms[arm], plan, evidences, out, self._root
+                    lab.generator, lab.arms[arm], plan, evidences, out, self._root
                 )
             except NoEvidenceError as error:
                 self.result.evidence_missing = str(error)
@@ -185,15 +186,14 @@ class ExperimentRun:
         }
         result.expectations = [judge(limit, blocks) for limit in self._experiment.expect]
         digests = {
-            arm: frozenset(found) for arm, found in self._digests.items() if self._builds(arm)
+            arm: frozenset(self._digests.get(arm, ()))
+            for arm, setup in self._experiment.arms.items()
+            if "report" in setup.streams
         }
         result.validity = validity(self._experiment, blocks, digests)
         result.verdict = experiment_verdict(result.expectations, result.validity)
         result.gain = tell(self._experiment.story.gain.strip(), blocks)
         result.price = tell(self._experiment.story.price.strip(), blocks)
-
-    def _builds(self, arm: str) -> bool:
-        return "report" in self._experiment.arms[arm].streams
 
 
 def _medians(blocks: Sequence[Measures]) -> dict[str, float]:

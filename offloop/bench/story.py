@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from string import Formatter
-from typing import Any
 
 from offloop.bench.expressions import Measures
 from offloop.bench.verdicts import observe
@@ -14,7 +13,12 @@ class _Values(Formatter):
     def __init__(self, blocks: Sequence[Mapping[str, Measures]]) -> None:
         self._blocks = blocks
 
-    def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[float | None, str]:
+    def get_field(
+        self,
+        field_name: str,
+        args: Sequence[object],  # noqa: ARG002 - values come from the blocks
+        kwargs: Mapping[str, object],  # noqa: ARG002
+    ) -> tuple[float | None, str]:
         _, slash, unit = field_name.partition("|")
         value = observe(field_name.removesuffix(slash + unit), self._blocks)
         return (None if value is None else value * _FACTORS[unit]), field_name

@@ -14,7 +14,7 @@ from offloop.bench.expressions import Expression, Measures
 class Verdict(StrEnum):
     """What a run says."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a word, not a password
     FAIL = "fail"
     NO_VERDICT = "no_verdict"
 

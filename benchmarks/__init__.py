@@ -1,0 +1,1 @@
+"""Absolute figures of this machine; the project's promises are ratios among them."""
