@@ -1,0 +1,119 @@
+"""Memory and processor time of each process of a stack, over time."""
+
+import contextlib
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import psutil
+
+#: Seconds between samples.
+INTERVAL_S = 0.5
+
+#: Samples between two looks at the process table, the dear part: new descendants are seen then.
+_LOOK_EVERY = 4
+
+
+class ResourceSample(NamedTuple):
+    """What one service had used at one moment.
+
+    Attributes:
+        monotonic_s: When (CLOCK_MONOTONIC).
+        name: The service.
+        rss_bytes: Resident memory of the service and its descendants, added up: pages that several
+            of them share count once for each.
+        cpu_s: Processor time, user and system, used so far by the service and by those of its
+            descendants that still run or have been waited for. Begins anew when it restarts.
+    """
+
+    monotonic_s: float
+    name: str
+    rss_bytes: int
+    cpu_s: float
+
+
+class ResourceSampler:
+    """Takes a sample of every service at a fixed interval, in a thread of its own.
+
+    Use as a context manager. A service that ends during a sample has no row in it.
+
+    Args:
+        pids: Gives the process ids of each service: `Stack.pids`.
+        interval_s: Seconds between samples.
+    """
+
+    def __init__(
+        self,
+        pids: Callable[[], Mapping[str, Sequence[int]]],
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._pids = pids
+        self._interval_s = interval_s
+        self._samples: list[ResourceSample] = []
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="resource-sampler", daemon=True)
+
+    @property
+    def samples(self) -> list[ResourceSample]:
+        """All samples so far, in order of time."""
+        return list(self._samples)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        families: dict[str, list[psutil.Process]] = {}
+        for number in itertools.count():
+            if number % _LOOK_EVERY == 0:
+                families = {
+                    name: family
+                    for name, pids in self._pids().items()
+                    if (family := _processes(pids))
+                }
+            for name, family in families.items():
+                # A service that has just ended has no sample; it is not using nothing.
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    self._samples.append(_sample(name, family))
+            if self._stopping.wait(self._interval_s):
+                return
+
+
+def _processes(pids: Sequence[int]) -> list[psutil.Process]:
+    """Those that still run, the service first; none if the service has ended."""
+    found: list[psutil.Process] = []
+    for pid in pids:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(pid))
+    return found if found and found[0].pid == pids[0] else []
+
+
+def _sample(name: str, family: Sequence[psutil.Process]) -> ResourceSample:
+    rss_bytes, cpu_s = _usage(family[0])
+    for process in family[1:]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            more_bytes, more_s = _usage(process)
+            rss_bytes += more_bytes
+            cpu_s += more_s
+    return ResourceSample(time.monotonic(), name, rss_bytes, cpu_s)
+
+
+def _usage(process: psutil.Process) -> tuple[int, float]:
+    rss_bytes = process.memory_info().rss
+    if rss_bytes == 0:
+        # A zombie: its memory is gone, which is not the same as needing none.
+        raise psutil.NoSuchProcess(process.pid)
+    # The children's times are those of children that have ended and been waited for.
+    return rss_bytes, sum(process.cpu_times()[:4])

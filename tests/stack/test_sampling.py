@@ -1,0 +1,53 @@
+import sys
+
+import pytest
+
+from offloop.stack.sampling import ResourceSampler
+from offloop.stack.service import Service
+from offloop.stack.supervisor import Stack
+from tests.stack.support import wait_for
+
+pytestmark = pytest.mark.medium
+
+HELD_BYTES = 64 * 2**20
+
+#: The memory is held, and the processor used, by a child.
+GREEDY_PARENT = f"""
+import subprocess, sys
+subprocess.run([sys.executable, "-c", "x = b'x' * {HELD_BYTES}; print('holding', flush=True)\\n"
+    "while True: pass"])
+"""
+
+
+def test_memory_and_processor_time_of_descendants_count(stack: Stack) -> None:
+    stack.start(
+        Service("greedy", (sys.executable, "-c", GREEDY_PARENT)),
+        Service("modest", ("sleep", "600")),
+    )
+    wait_for(lambda: "holding" in (stack.log_dir / "greedy.log").read_text())
+
+    with ResourceSampler(stack.pids, interval_s=0.05) as sampler:
+        wait_for(lambda: len(sampler.samples) >= 12)
+
+    of_greedy = [sample for sample in sampler.samples if sample.name == "greedy"]
+    of_modest = [sample for sample in sampler.samples if sample.name == "modest"]
+    assert min(sample.rss_bytes for sample in of_greedy) > HELD_BYTES
+    assert max(sample.rss_bytes for sample in of_modest) < HELD_BYTES
+    times = [sample.monotonic_s for sample in sampler.samples]
+    assert times == sorted(times)
+    gained = of_greedy[-1].cpu_s - of_greedy[0].cpu_s
+    assert 0 < gained <= 1.5 * (of_greedy[-1].monotonic_s - of_greedy[0].monotonic_s) + 0.02
+    assert of_modest[-1].cpu_s == of_modest[0].cpu_s
+
+
+def test_a_service_that_has_ended_has_no_samples(stack: Stack) -> None:
+    stack.start(Service("sleeper", ("sleep", "600")), Service("other", ("sleep", "600")))
+
+    with ResourceSampler(stack.pids, interval_s=0.02) as sampler:
+        wait_for(lambda: sampler.samples)
+        stack.stop("sleeper")
+        before = len(sampler.samples)
+        wait_for(lambda: len(sampler.samples) > before + 10)
+
+    assert {sample.name for sample in sampler.samples[before + 2 :]} == {"other"}
+    assert all(sample.rss_bytes > 0 for sample in sampler.samples)
