@@ -18,7 +18,9 @@ from web.audit import audit
 from workers.queues import BUILD_REPORT, Queue
 from workers.settings import TierSettings
 
-_broker = RedisBroker(url=str(TierSettings().redis_url), middleware=[])
+_broker = RedisBroker(  # type: ignore[no-untyped-call]
+    url=str(TierSettings().redis_url), middleware=[]
+)
 
 
 @dramatiq.actor(broker=_broker, queue_name=Queue.REPORTS, actor_name=BUILD_REPORT)

@@ -69,7 +69,8 @@ def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float]
 
     Args:
         stacks: What was seen.
-        root: The checkout: what lies in it is ours, except for the environment's packages.
+        root: The checkout. What lies in it is ours, except for the environment's packages and
+            the lab itself, which only watches.
 
     Returns:
         The frame, at the line seen most often, and its share of all samples of its thread; None
@@ -81,11 +82,7 @@ def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float]
     lines: Counter[tuple[str, Frame]] = Counter()
     for thread, frames, count in stacks:
         in_thread[thread] += count
-        our_frames = [
-            frame
-            for frame in frames
-            if frame.file.startswith(f"{root}/") and "/site-packages/" not in frame.file
-        ]
+        our_frames = [frame for frame in frames if _is_ours(frame, root)]
         for depth, frame in enumerate(our_frames):
             key = (thread, frame.file, frame.function)
             depths[key] = max(depth, depths.get(key, 0))
@@ -106,6 +103,11 @@ def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float]
         if (in_, frame.file, frame.function) == (thread, file, function)
     )
     return Frame(function, file, line), samples[thread, file, function] / in_thread[thread]
+
+
+def _is_ours(frame: Frame, root: Path) -> bool:
+    inside = frame.file.startswith(f"{root}/") and "/site-packages/" not in frame.file
+    return inside and not frame.file.startswith(f"{root}/offloop/")
 
 
 def py_spy_command(pid: int, seconds: float, output: Path) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from offloop.bench.expressions import PREDICTED, Expression
+from offloop.bench.story import tell
 from offloop.bench.theory import FORMULAS
 from offloop.load.arrivals import Arrivals
 from offloop.stack.catalog import WAYS
@@ -42,6 +43,11 @@ def _known_way(name: str) -> str:
     return name
 
 
+def _can_be_told(text: str) -> str:
+    tell(text, [])
+    return text
+
+
 def _known_formula(name: str) -> str:
     if name not in FORMULAS:
         raise ValueError(
@@ -52,6 +58,17 @@ def _known_formula(name: str) -> str:
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _knows_its_keys(cls, table: object) -> object:
+        # Before pydantic says so: it would not say which keys there are.
+        if isinstance(table, dict) and (unknown := table.keys() - cls.model_fields.keys()):
+            raise ValueError(
+                f"there is no key {', '.join(map(repr, sorted(unknown)))}; "
+                f"there is {', '.join(cls.model_fields)}"
+            )
+        return table
 
 
 class ReportOrder(_Table):
@@ -87,8 +104,6 @@ class Arm(_Table):
     #: Worker slots for each queue.
     pools: dict[Literal["reports"], PositiveInt]
     streams: tuple[Stream, ...] = ("bystander", "report")
-    #: Whether the experiment is about overload; otherwise an overloaded arm is no measurement.
-    judged: bool = True
 
 
 class Expectation(_Table):
@@ -114,8 +129,8 @@ class Evidence(_Table):
 class Story(_Table):
     """What to say afterwards; ``{EXPRESSION:FORMAT}`` stands for a measured value."""
 
-    gain: str
-    price: str
+    gain: Annotated[str, AfterValidator(_can_be_told)]
+    price: Annotated[str, AfterValidator(_can_be_told)]
 
 
 class Experiment(_Table):
@@ -126,7 +141,7 @@ class Experiment(_Table):
     question: str
     prediction: str
     load: Load
-    arms: dict[str, Arm]
+    arms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Arm]
     #: Measures that theory predicts for the naive arm, by the name of a formula.
     predict: dict[str, Annotated[str, AfterValidator(_known_formula)]] = Field(default_factory=dict)
     expect: tuple[Expectation, ...] = Field(min_length=1)
@@ -149,10 +164,14 @@ class Experiment(_Table):
                         f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
                         f"but there is only {', '.join(known) or 'nothing'}"
                     )
+        ids = [expectation.id for expectation in self.expect]
+        if twice := {id_ for id_ in ids if ids.count(id_) > 1}:
+            raise ValueError(f"there are several expectations {', '.join(sorted(twice))}")
         for evidence in self.evidence:
             if evidence.arm not in self.arms:
                 raise ValueError(
-                    f"evidence is asked of {evidence.arm!r}; the arms are {', '.join(self.arms)}"
+                    f"evidence is asked of the arm {evidence.arm!r}; "
+                    f"there is {', '.join(self.arms)}"
                 )
         return self
 
@@ -164,8 +183,8 @@ def load_experiment(path: Path) -> Experiment:
         ExperimentError: it is not TOML, or breaks the schema; says which key and what is allowed.
     """
     try:
-        return Experiment.model_validate(tomllib.loads(path.read_text()))
-    except tomllib.TOMLDecodeError as error:
+        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ExperimentError(f"{path.name} is not TOML: {error}") from error
     except ValidationError as error:
         lines = "\n".join(f"  {_describe(entry)}" for entry in error.errors())

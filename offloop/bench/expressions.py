@@ -5,8 +5,9 @@
 stands where an arm's would for what theory says.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 #: The measures of one arm: name -> value. What was not measured is absent.
 Measures = Mapping[str, float]
@@ -70,3 +71,29 @@ class Expression:
             return value
         divisor = self.denominator.value(arms)
         return value / divisor if divisor else None
+
+
+def observe(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
+    """Return the median over blocks of a measure, or of a ratio taken within each block.
+
+    A ratio taken within a block compares arms that ran under the same seed within the same
+    minute. If a block lacks the measure, so does the result: a median of the blocks that
+    happened to work would flatter.
+
+    Raises:
+        ValueError: ``measure`` is no expression.
+    """
+    values = in_every_block(measure, blocks)
+    return median(values) if values else None
+
+
+def in_every_block(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> list[float] | None:
+    """Return the value of an expression in each block; None if there is a block without one.
+
+    Raises:
+        ValueError: ``measure`` is no expression.
+    """
+    expression = Expression.parse(measure)
+    values = [expression.value(block) for block in blocks]
+    present = [value for value in values if value is not None]
+    return present if present and len(present) == len(values) else None

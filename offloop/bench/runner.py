@@ -122,6 +122,8 @@ class ExperimentRun:
             generator = cleanup.enter_context(
                 Generator(start=partial(_start_generator, stack), log=logs / "generator.log")
             )
+            for setting in arms.values():
+                setting.wait_until_ready()
             self._reporter.step("calibrating: how long does one report take here?")
             report_s = time_report(arms["naive"].api, self._experiment.load.report)
             self._note_calibration(report_s)

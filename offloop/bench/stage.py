@@ -26,6 +26,7 @@ class Setting:
 
     Attributes:
         stack: Supervises them.
+        services: All of them.
         api: Takes the requests.
         workers: Build the reports; none where the API does.
         redis_url: The broker; None where there is none.
@@ -33,6 +34,7 @@ class Setting:
     """
 
     stack: Stack
+    services: tuple[Service, ...]
     api: Service
     workers: tuple[Service, ...]
     redis_url: str | None
@@ -46,6 +48,14 @@ class Setting:
     def processes(self) -> dict[str, int]:
         """Count the operating system's processes of each service."""
         return {name: len(pids) for name, pids in self.stack.pids().items()}
+
+    def wait_until_ready(self) -> None:
+        """Return once every service is ready.
+
+        Raises:
+            ServiceFailed: one ended, or was not ready in time.
+        """
+        self.stack.wait_until_ready(*(service.name for service in self.services))
 
     def wait_until_idle(self) -> None:
         """Return once queues are empty and processes quiet.
@@ -66,9 +76,9 @@ def _services_of(arm: Arm) -> tuple[object, ...]:
 
 @contextmanager
 def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[str, Setting]]:
-    """Start what the arms need and yield it: name of the arm -> its setting.
+    """Launch what the arms need and yield it: name of the arm -> its setting.
 
-    Arms that differ only in the requests they get (the baseline is the fixed stack without
+    The services are on their way and not yet ready: `Setting.wait_until_ready`. Arms that differ only in the requests they get (the baseline is the fixed stack without
     reports) share one setting, so that nothing else can differ between them.
 
     Args:
@@ -91,28 +101,29 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
                 (logs / name).symlink_to(owners[key])
                 continue
             owners[key] = name
-            settings[key] = _start(arm, root, cleanup.enter_context(Stack(logs / name)))
+            settings[key] = _launch(arm, root, cleanup.enter_context(Stack(logs / name)))
         yield {name: settings[_services_of(arm)] for name, arm in experiment.arms.items()}
 
 
-def _start(arm: Arm, root: Path, stack: Stack) -> Setting:
+def _launch(arm: Arm, root: Path, stack: Stack) -> Setting:
     way = catalog.WAYS[arm.way]
-    redis_url = None
-    if way.has_tier:
-        redis_url = os.environ.get(REDIS_URL_VARIABLE) or _embedded(stack)
+    broker, redis_url = _broker(stack) if way.has_tier else ((), None)
     site = catalog.Site(root, stack.folder / "files", redis_url)
     api = catalog.api(way, site)
+    pools = arm.pools if way.has_tier else {}
     workers = tuple(
         catalog.worker(queue, number, site)
-        for queue, slots in arm.pools.items()
+        for queue, slots in pools.items()
         for number in range(1, slots + 1)
-        if way.has_tier
     )
-    stack.start(api, *workers)
-    return Setting(stack, api, workers, redis_url, tuple(arm.pools) if way.has_tier else ())
+    services = (*broker, api, *workers)
+    stack.launch(*services)
+    return Setting(stack, services, api, workers, redis_url, tuple(pools))
 
 
-def _embedded(stack: Stack) -> str:
+def _broker(stack: Stack) -> tuple[tuple[Service, ...], str]:
+    """Return the broker to start, if any, and the URL of the one to use."""
+    if url := os.environ.get(REDIS_URL_VARIABLE):
+        return (), url
     server = embedded_redis(stack.folder / "redis", free_port())
-    stack.start(server)
-    return f"{server.url}/0"
+    return (server,), f"{server.url}/0"

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from string import Formatter
 
-from offloop.bench.expressions import Measures
-from offloop.bench.verdicts import observe
+from offloop.bench.expressions import Measures, observe
 
 
 class _Values(Formatter):
@@ -19,12 +18,18 @@ class _Values(Formatter):
         args: Sequence[object],  # noqa: ARG002 - values come from the blocks
         kwargs: Mapping[str, object],  # noqa: ARG002
     ) -> tuple[float | None, str]:
-        _, slash, unit = field_name.partition("|")
-        value = observe(field_name.removesuffix(slash + unit), self._blocks)
+        measure, _, unit = field_name.partition("|")
+        if unit not in _FACTORS:
+            raise ValueError(
+                f"{unit!r} is not a unit to convert to; there is {', '.join(filter(None, _FACTORS))}"
+            )
+        value = observe(measure, self._blocks)
         return (None if value is None else value * _FACTORS[unit]), field_name
 
     def format_field(self, value: float | None, format_spec: str) -> str:
-        return "(not measured)" if value is None else format(value, format_spec)
+        # Also the format of a missing value is used, so that a wrong one is noticed before a run.
+        shown = format(0.0 if value is None else value, format_spec)
+        return "(not measured)" if value is None else shown
 
 
 #: Units a text may convert a measure to, by what they multiply it with.
@@ -35,6 +40,10 @@ def tell(text: str, blocks: Sequence[Mapping[str, Measures]]) -> str:
     """Fill in the measured values of a text.
 
     ``{naive.bystander.p99_ms:.0f}`` is a measure, ``{… / …:.0f}`` a ratio, and after a ``|``
-    stands a unit to convert to: ``{naive.report.ready_p95_ms|s:.1f}``.
+    stands a unit to convert to: ``{naive.report.ready_p95_ms|s:.1f}``. Without blocks nothing is
+    measured, and only the text is checked.
+
+    Raises:
+        ValueError: a field is no expression, or its unit or format does not exist.
     """
     return _Values(blocks).format(text)

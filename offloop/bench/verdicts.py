@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from statistics import median
 from typing import Literal
 
 from pydantic import BaseModel
 
 from offloop.bench.experiment import Expectation
-from offloop.bench.expressions import Expression, Measures
+from offloop.bench.expressions import Measures, observe
 
 
 class Verdict(StrEnum):
@@ -37,19 +36,6 @@ def check(observed: float | None, op: Literal["<=", ">="], limit: float) -> bool
     if observed is None:
         return None
     return observed <= limit if op == "<=" else observed >= limit
-
-
-def observe(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
-    """Return the median over blocks of a measure, or of a ratio taken within each block.
-
-    A ratio taken within a block compares arms that ran under the same seed within the same
-    minute. If a block lacks the measure, so does the result: a median of the blocks that
-    happened to work would flatter.
-    """
-    expression = Expression.parse(measure)
-    values = [expression.value(block) for block in blocks]
-    present = [value for value in values if value is not None]
-    return median(present) if present and len(present) == len(values) else None
 
 
 def judge(expectation: Expectation, blocks: Sequence[Mapping[str, Measures]]) -> Judged:

@@ -138,11 +138,35 @@ class Stack:
             StackError: If a name is already in use, or a program does not exist.
             In each case the services of this call have been stopped.
         """
+        self.launch(*services)
+        self.wait_until_ready(*(service.name for service in services))
+
+    def launch(self, *services: Service) -> None:
+        """Start the services and return at once; `wait_until_ready` has to follow.
+
+        Raises:
+            PortTaken: If a port that a service is to listen on already has a listener.
+            StackError: If a name is already in use, or a program does not exist.
+            In each case the services of this call have been stopped.
+        """
         started: list[_Process] = []
         try:
             for service in services:
                 # One by one, because what was started before a failure has to be stopped.
                 started.append(self._start_service(service))  # noqa: PERF401 - said above
+        except BaseException:
+            self._end(started)
+            raise
+
+    def wait_until_ready(self, *names: str) -> None:
+        """Wait for services that have been launched.
+
+        Raises:
+            ServiceFailed: If one ended or missed its deadline; all that were named are stopped.
+            StackError: If there is no such service.
+        """
+        started = [self._get(name) for name in names]
+        try:
             self._wait_until_ready(started)
         except BaseException:
             self._end(started)

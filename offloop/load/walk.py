@@ -1,0 +1,290 @@
+"""Walking a plan inside the generator's process: each request in a greenlet, at its due time."""
+
+import gc
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from time import monotonic, process_time
+from urllib.parse import urljoin, urlsplit
+
+import gevent
+
+from offloop.load.alarm import Alarm
+from offloop.load.connections import (
+    EXCHANGE_ERRORS,
+    Answer,
+    Connections,
+    Origin,
+    host_header,
+    reason,
+    request_target,
+)
+from offloop.load.following import MISSING, WAIT_S, Outcome, pause_s, read_outcome
+from offloop.load.plan import Plan, Stream
+from offloop.load.protocol import Progress
+from offloop.load.records import UNANSWERED, ReportRow, RequestRow
+
+#: Between the call and second 0, so that the first requests find the generator waiting for them.
+_LEAD_S = 0.1
+
+#: How often progress is told, in seconds.
+_PROGRESS_S = 1.0
+
+#: Requests that may be started in a row before those already started get the processor; only
+#: matters to a generator that is behind its schedule.
+_BURST = 32
+
+_ACCEPTED = 202
+_GONE = frozenset({404, 410})
+
+#: Told of each request when it ends: stream, row, and the report if the request was followed.
+OnRequest = Callable[[Stream, RequestRow, ReportRow | None], None]
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Walked:
+    """What a walk recorded.
+
+    Attributes:
+        start_monotonic_s: Second 0, on CLOCK_MONOTONIC.
+        cpu_s: Processor seconds of this process from second 0 to the end.
+        requests: A row for every due request, in the order of `Plan.merged`.
+        reports: A row for every due request of a followed stream, in the same order.
+    """
+
+    start_monotonic_s: float
+    cpu_s: float
+    requests: list[RequestRow]
+    reports: list[ReportRow]
+
+
+@dataclass(slots=True)
+class _Ticket:
+    """One due request on its way; its greenlet fills it in."""
+
+    stream: "_Prepared"
+    index: int
+    due_s: float
+    sent_s: float | None = None
+    done_s: float | None = None
+    status: int | None = None
+    size: int | None = None
+    error: str = UNANSWERED
+    seen_s: float | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def request_row(self) -> RequestRow:
+        return RequestRow(
+            self.stream.of.name,
+            self.due_s,
+            self.sent_s,
+            self.done_s,
+            self.status,
+            self.size,
+            self.error,
+        )
+
+    def report_row(self) -> ReportRow | None:
+        if not self.stream.of.follow:
+            return None
+        return self.outcome.row(self.stream.of.name, self.due_s, self.seen_s)
+
+
+class _Prepared:
+    """A stream with everything worked out that its requests have in common."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.of = stream
+        self.url = stream.base_url.rstrip("/") + stream.path
+        self.origin = Origin.of(self.url)
+        body = b"" if stream.body is None else json.dumps(stream.body).encode()
+        headers = {"Host": host_header(self.url), **stream.headers}
+        if stream.body is not None:
+            headers.setdefault("Content-Type", "application/json")
+            headers["Content-Length"] = str(len(body))
+        self._head = _head(stream.method, request_target(self.url), headers)
+        self._tail = b"\r\n\r\n" + body
+
+    def request(self, request_id: str) -> bytes:
+        return b"%bX-Request-Id: %b%b" % (self._head, request_id.encode(), self._tail)
+
+    def accepts(self, status: int) -> bool:
+        expect = self.of.expect
+        return status in expect if expect is not None else _is_success(status)
+
+
+class Walk:
+    """One pass over a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        on_request: OnRequest | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._plan = plan
+        self._on_request = on_request
+        self._on_progress = on_progress
+        prepared = {stream.name: _Prepared(stream) for stream in plan.streams}
+        self._tickets = [
+            _Ticket(prepared[stream.name], index, due_s)
+            for index, (due_s, stream) in enumerate(plan.merged())
+        ]
+        self._origins = {stream.origin for stream in prepared.values()}
+        self._connections = Connections()
+        self._in_flight: set[gevent.Greenlet] = set()
+        self._start_s = 0.0
+        self._sent = 0
+        self._answered = 0
+
+    def run(self) -> Walked:
+        """Send everything when it is due and wait for the answers until the deadline.
+
+        Raises:
+            OSError: A server's host name has no address.
+        """
+        for origin in self._origins:
+            self._connections.resolve(origin)
+        with _no_garbage_collection(), Alarm() as alarm:
+            self._start_s = monotonic() + _LEAD_S
+            cpu_at_start_s = process_time()
+            reporter = gevent.spawn(self._tell_progress)
+            try:
+                self._send_all(alarm)
+                self._wait_until_deadline()
+            finally:
+                gevent.killall([reporter, *self._in_flight])
+                self._connections.close()
+            cpu_s = process_time() - cpu_at_start_s
+        self._tell()
+        rows = (ticket.report_row() for ticket in self._tickets)
+        return Walked(
+            start_monotonic_s=self._start_s,
+            cpu_s=cpu_s,
+            requests=[ticket.request_row() for ticket in self._tickets],
+            reports=[row for row in rows if row is not None],
+        )
+
+    def _now_s(self) -> float:
+        return monotonic() - self._start_s
+
+    def _send_all(self, alarm: Alarm) -> None:
+        in_a_row = 0
+        for ticket in self._tickets:
+            if ticket.due_s > self._now_s():
+                alarm.sleep_until(self._start_s + ticket.due_s)
+                in_a_row = 0
+            elif in_a_row >= _BURST:
+                gevent.sleep(0)
+                in_a_row = 0
+            if self._now_s() > self._plan.deadline_s:
+                return
+            in_a_row += 1
+            self._in_flight.add(gevent.spawn(self._serve, ticket))
+
+    def _wait_until_deadline(self) -> None:
+        left_s = self._plan.deadline_s - self._now_s()
+        gevent.joinall(list(self._in_flight), timeout=max(left_s, 0.0))
+
+    def _serve(self, ticket: _Ticket) -> None:
+        try:
+            self._send(ticket)
+        finally:
+            self._in_flight.discard(gevent.getcurrent())
+            if self._on_request is not None:
+                self._on_request(ticket.stream.of, ticket.request_row(), ticket.report_row())
+
+    def _send(self, ticket: _Ticket) -> None:
+        stream = ticket.stream
+        request = stream.request(f"{self._plan.seed}-{ticket.index}")
+        ticket.sent_s = self._now_s()
+        self._sent += 1
+        try:
+            answer = self._connections.exchange(stream.origin, stream.of.method, request)
+        except EXCHANGE_ERRORS as error:
+            ticket.error = reason(error)
+            return
+        # The kernel's stamp comes from another clock: not before the request, whatever it says.
+        ticket.done_s = max(answer.received_s - self._start_s, ticket.sent_s)
+        self._answered += 1
+        ticket.status = answer.status
+        ticket.size = len(answer.body)
+        ticket.error = "" if stream.accepts(answer.status) else f"status {answer.status}"
+        if stream.of.follow and not ticket.error:
+            self._follow(ticket, answer)
+
+    def _follow(self, ticket: _Ticket, answer: Answer) -> None:
+        ticket.outcome = read_outcome(answer.body)
+        location = answer.headers.get("location")
+        if ticket.outcome.is_final:
+            ticket.seen_s = ticket.done_s
+        elif answer.status == _ACCEPTED and isinstance(location, str):
+            self._ask_until_final(ticket, urljoin(ticket.stream.url, location))
+
+    def _ask_until_final(self, ticket: _Ticket, url: str) -> None:
+        if urlsplit(url).scheme not in {"http", "https"}:
+            return
+        headers = {"Host": host_header(url), "Prefer": f"wait={WAIT_S}"}
+        question = _head("GET", request_target(url), headers) + b"\r\n"
+        origin = Origin.of(url)
+        while True:
+            asked_s = self._now_s()
+            retry_after: str | None = None
+            # A server that restarts does not end the wait: the report was promised.
+            with suppress(*EXCHANGE_ERRORS):
+                answer = self._connections.exchange(origin, "GET", question)
+                header = answer.headers.get("retry-after")
+                retry_after = header if isinstance(header, str) else None
+                if answer.status in _GONE:
+                    ticket.outcome = ticket.outcome._replace(status=MISSING)
+                elif _is_success(answer.status):
+                    ticket.outcome = read_outcome(answer.body)
+            if ticket.outcome.is_final:
+                ticket.seen_s = max(answer.received_s - self._start_s, asked_s)
+                return
+            gevent.sleep(pause_s(retry_after, self._now_s() - asked_s))
+
+    def _tell_progress(self) -> None:
+        while True:
+            self._tell()
+            gevent.sleep(_PROGRESS_S)
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(
+                Progress(
+                    start_monotonic_s=self._start_s,
+                    elapsed_s=max(self._now_s(), 0.0),
+                    sent=self._sent,
+                    answered=self._answered,
+                    total=len(self._tickets),
+                )
+            )
+
+
+def _is_success(status: int) -> bool:
+    return 200 <= status < 300  # noqa: PLR2004 - RFC 9110, section 15.3
+
+
+def _head(method: str, target: str, headers: dict[str, str]) -> bytes:
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return ("\r\n".join(lines) + "\r\n").encode("ascii")
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep collections, which stop everything for milliseconds, out of the measurement."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+        gc.unfreeze()
