@@ -6,7 +6,7 @@ BIN := .venv/bin
 SCALE ?= 0.1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench check test-fast test test-slow benchmarks lock clean
+.PHONY: help setup bench check test-fast test test-slow benchmarks readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -66,6 +66,9 @@ test-slow: .venv/stamps/dev setup ## What takes minutes
 
 benchmarks: .venv/stamps/dev setup ## Absolute figures of this machine (needs wrk)
 	$(BIN)/python -m benchmarks
+
+readme: .venv/stamps/dev ## Renew the README's table from runs/latest
+	$(BIN)/python -m offloop.pages.markdown README.md
 
 lock: .venv/stamps/venv ## Pin the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \

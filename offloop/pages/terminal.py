@@ -16,25 +16,10 @@ from offloop.bench.experiment import Experiment
 from offloop.bench.results import ExperimentResult, Run
 from offloop.bench.verdicts import Judged, Verdict
 from offloop.load.protocol import Progress
+from offloop.pages.arms import columns, rows
 
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NO_VERDICT: "bold yellow"}
 _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NO_VERDICT: "NO VERDICT"}
-
-#: The rows of the table of arms: measure, heading, factor, format.
-_ROWS = (
-    ("bystander.p50_ms", "bystander p50", 1, "{:,.1f} ms"),
-    ("bystander.p99_ms", "bystander p99", 1, "{:,.1f} ms"),
-    ("bystander.service_p99_ms", "  from when it was sent", 1, "{:,.1f} ms"),
-    ("bystander.max_ms", "bystander slowest", 1, "{:,.1f} ms"),
-    ("bystander.failed", "bystanders failed", 1, "{:.0f}"),
-    ("loop.lag_max_ms", "event loop's worst lag", 1, "{:,.0f} ms"),
-    ("loop.stalls", "event loop stalls", 1, "{:.0f}"),
-    ("report.ready_p95_ms", "report ready p95", 1e-3, "{:.2f} s"),
-    ("report.seen_p95_ms", "  as the client saw it", 1e-3, "{:.2f} s"),
-    ("report.cpu_s", "CPU per report", 1, "{:.2f} s"),
-    ("stack.processes", "processes", 1, "{:.0f}"),
-    ("stack.memory_peak_bytes", "memory", 1e-6, "{:.0f} MB"),
-)
 
 
 class Terminal:
@@ -120,15 +105,10 @@ class Terminal:
 def _arms(result: ExperimentResult) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("median of blocks")
-    for arm in (*result.arms, *(["predicted"] if result.predicted else [])):
-        table.add_column(arm, justify="right")
-    for measure, heading, factor, form in _ROWS:
-        cells = [arm.get(measure) for arm in result.arms.values()]
-        if result.predicted:
-            cells.append(result.predicted.get(measure))
-        if any(cell is not None for cell in cells):
-            shown = ["" if cell is None else form.format(cell * factor) for cell in cells]
-            table.add_row(heading, *shown)
+    for column in columns(result):
+        table.add_column(column, justify="right")
+    for heading, cells in rows(result):
+        table.add_row(heading, *cells)
     return table
 
 
