@@ -1,0 +1,47 @@
+"""Files appear whole or not at all, also when the machine loses power."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+#: Ending of a file that is still being written. A killed process leaves one behind;
+#: nothing reads it, and anyone may delete it when it is old.
+PART_SUFFIX = ".part"
+
+
+@contextmanager
+def published(target: Path) -> Iterator[BinaryIO]:
+    """Open a file that becomes `target` when the block ends without an error.
+
+    It is written beside `target` under another name, because a rename is atomic only within a
+    file system. After any error the partial file is gone and `target` is as it was.
+
+    Raises:
+        OSError: The folder is missing or not writable, or the disk is full.
+    """
+    part = target.with_name(f".{target.name}.{uuid4().hex}{PART_SUFFIX}")
+    try:
+        with part.open("xb") as file:
+            yield file
+        publish_file(part, target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def publish_file(part: Path, target: Path) -> None:
+    """Rename a finished file to `target` in the same folder, its content durable first."""
+    _fsync(part)
+    part.replace(target)
+    _fsync(target.parent)
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
