@@ -30,7 +30,10 @@ def explained(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kinds as error:
-        console.print(f"[bold red]Error:[/bold red] {escape(str(error))}", highlight=False)
+        # Not wrapped: what is searched for in a log of CI should stand on one line.
+        console.print(
+            f"[bold red]Error:[/bold red] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
         raise typer.Exit(ExitCode.ERROR) from error
     except KeyboardInterrupt as error:
         console.print("Interrupted; everything that was started has been stopped.")

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from offloop.bench.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.errors import ExitCode
 from offloop.machine import affinity
 from offloop.project import NotACheckoutError, project_root
@@ -101,9 +102,9 @@ def _checkout() -> Finding:
 
 
 def _broker() -> Finding:
-    if url := os.environ.get("OFFLOOP_REDIS_URL"):
-        return Finding("broker", f"{url} (OFFLOOP_REDIS_URL)")
     try:
+        if url := given_broker():
+            return Finding("broker", f"{without_password(url)} ({REDIS_URL_VARIABLE})")
         service = embedded_redis(Path(gettempdir()), free_port())
     except StackError as error:
         return Finding("broker", "none", str(error), needed=True)
@@ -130,10 +131,14 @@ def preflight() -> None:
     findings = look()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "found", "what that means"):
-        table.add_column(heading)
+        # Paths are folded: half a path helps nobody.
+        table.add_column(heading, overflow="fold")
     for finding in findings:
         meaning = "[green]ok[/green]" if finding.lack is None else escape(finding.lack)
         table.add_row(finding.what, escape(finding.found), meaning)
-    Console().print(table)
+    console = Console()
+    console.print(table)
     if any(finding.lack and finding.needed for finding in findings):
+        console.print("Nothing can be run here before that is put right.")
         raise typer.Exit(ExitCode.ERROR)
+    console.print("Next: `offloop bench`")

@@ -13,12 +13,13 @@ from offloop.load.protocol import Progress
 from offloop.stack.sampling import ResourceSampler
 
 
-def run_arm(
+def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be told and watched
     generator: Generator,
     setting: Setting,
     plan: Plan,
     out: Path,
     on_progress: Callable[[Progress], None],
+    others: Callable[[], list[int]],
 ) -> ArmRun:
     """Send one arm its load.
 
@@ -28,21 +29,26 @@ def run_arm(
         plan: The load.
         out: Folder for the generator's raw log.
         on_progress: Told about once a second how far the load is.
+        others: Process ids of the stacks that have nothing to do meanwhile, but take memory.
 
     Raises:
-        NotIdleError: there was work left from before.
         ServiceDied: a service ended while the arm ran.
+        NoAnswerError: a service did not expose its metrics.
         GeneratorError: the generator could not do its work.
     """
-    setting.wait_until_idle()
     scraped = {service.name: service for service in (setting.api, *setting.builders)}
     before = {name: scrape(service) for name, service in scraped.items()}
 
     def processes() -> dict[str, list[int]]:
-        return {**setting.stack.pids(), "generator": [generator.pid], "lab": [os.getpid()]}
+        lab = {"generator": [generator.pid], "lab": [os.getpid()], "other-stacks": others()}
+        return setting.stack.pids() | lab
+
+    def watch(progress: Progress) -> None:
+        setting.stack.check()
+        on_progress(progress)
 
     with ResourceSampler(processes) as sampler:
-        log = generator.run(plan, out, on_progress)
+        log = generator.run(plan, out, watch)
         setting.stack.check()
     scrapes = {
         name: Scrape(before=before[name], after=scrape(service))

@@ -1,6 +1,5 @@
 """`offloop bench` and `offloop list`."""
 
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from offloop.bench.asking import NoAnswerError
 from offloop.bench.experiment import (
     Experiment,
     ExperimentError,
@@ -18,7 +18,7 @@ from offloop.bench.experiment import (
     load_experiment,
 )
 from offloop.bench.idle import NotIdleError
-from offloop.bench.results import Run, RunFolder
+from offloop.bench.results import ResultsError, Run, RunFolder
 from offloop.bench.runner import ExperimentRun, Options, Reporter
 from offloop.bench.verdicts import Verdict, run_verdict
 from offloop.errors import ExitCode, explained
@@ -27,7 +27,7 @@ from offloop.machine import git, machine, versions
 from offloop.pages.terminal import Terminal, overview
 from offloop.project import NotACheckoutError, project_root
 from offloop.stack.errors import StackError
-from offloop.stack.signals import interruptible
+from offloop.stack.signals import held, interruptible
 
 #: What runs when no experiment is named.
 HEADLINE = ("loop_blocking",)
@@ -46,7 +46,11 @@ _EXIT_CODES = {
 def bench(  # noqa: PLR0913 - one parameter for each option of the command
     slugs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SLUG]...", help="Experiments; see `offloop list`."),
+        typer.Argument(
+            metavar="SLUG",
+            help=f"Experiments; see `offloop list`. Without any: {', '.join(HEADLINE)}.",
+            show_default=False,
+        ),
     ] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="Run every experiment.")] = False,
@@ -54,7 +58,10 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         bool, typer.Option("--quick", help=f"{QUICK_BLOCKS} blocks instead of {BLOCKS}.")
     ] = False,
     blocks: Annotated[
-        int | None, typer.Option(min=1, help="Passes over all arms; more are steadier.")
+        int | None,
+        typer.Option(
+            min=QUICK_BLOCKS, help=f"Passes over all arms, {BLOCKS} by default; more are steadier."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,
     json: Annotated[
@@ -66,9 +73,12 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     Exit codes: 0 pass, 1 fail, 2 usage or tool error, 3 no verdict (the measurement was not
     valid, and says why), 130 interrupted. Results are in runs/latest.
     """
+    if slugs and everything:
+        raise typer.BadParameter("name experiments, or say --all, not both", param_hint="--all")
     console = Console(stderr=json)
     kinds = (
-        ExperimentError, GeneratorError, NotACheckoutError, NotIdleError, StackError, OSError,
+        ExperimentError, GeneratorError, NoAnswerError, NotACheckoutError, NotIdleError,
+        ResultsError, StackError, OSError,
     )  # fmt: skip
     with explained(*kinds), interruptible():
         root = project_root()
@@ -76,11 +86,16 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         wanted = tuple(slugs or (experiment_files(folder) if everything else HEADLINE))
         experiments = find_experiments(folder, wanted)
         options = Options(blocks or (QUICK_BLOCKS if quick else BLOCKS), seed)
-        run_folder = RunFolder(root / "runs")
         run = _new_run(root, seed)
-        with Terminal(console) as terminal:
-            _run_all(experiments, options, root, run_folder, run, terminal)
-        overview(console, run, str(run_folder.path.relative_to(root)))
+        run_folder = RunFolder(root / "runs", run)
+        where = str(run_folder.path.relative_to(root))
+        try:
+            with Terminal(console) as terminal:
+                _run_all(experiments, options, root, run_folder, run, terminal)
+        except KeyboardInterrupt:
+            console.print(f"What was measured so far is in {where}, marked as interrupted.")
+            raise
+        overview(console, run, where)
         if json:
             typer.echo(run.model_dump_json(indent=2))
     raise typer.Exit(_EXIT_CODES[run.verdict])
@@ -104,7 +119,6 @@ def _run_all(  # noqa: PLR0913 - everything that a run is made of
     run: Run,
     reporter: Reporter,
 ) -> None:
-    began = time.monotonic()
     try:
         for slug, experiment in experiments.items():
             reporter.experiment(slug, experiment)
@@ -121,9 +135,9 @@ def _run_all(  # noqa: PLR0913 - everything that a run is made of
         raise
     finally:
         # Also what an interrupted or broken run has measured so far is worth keeping.
-        run.wall_s = time.monotonic() - began
-        run.verdict = run_verdict([result.verdict for result in run.experiments.values()])
-        folder.write(run)
+        with held():
+            run.verdict = run_verdict([result.verdict for result in run.experiments.values()])
+            folder.finish()
 
 
 def list_experiments() -> None:
@@ -136,4 +150,6 @@ def list_experiments() -> None:
         for slug, path in experiment_files(folder).items():
             experiment = load_experiment(path)
             table.add_row(slug, experiment.title, experiment.rule)
-        Console().print(table)
+        console = Console()
+        console.print(table)
+        console.print("Run one with `offloop bench EXPERIMENT`, or all with `offloop bench --all`.")

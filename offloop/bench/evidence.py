@@ -3,17 +3,22 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
-#: A function is named in place of its caller if it carries this share of the caller's samples:
-#: what a profile should name is the function whose work it is, not the line that happened to
-#: run most often inside it.
-_CARRIES = 2 / 3
+#: A callee is named in place of its caller if it takes more than this share of the caller's time:
+#: what a profile should name is the function whose work it is, neither the middleware that
+#: everything passes through nor the line that happened to run most often.
+_MOST = 1 / 2
 
-_FRAME = re.compile(r"(?P<function>.+) \((?P<file>[^:()]+):(?P<line>\d+)\)$")
+_FRAME = re.compile(r"(?P<function>.+?) \((?P<file>.+):(?P<line>\d+)\)$")
+
+#: A comprehension or generator is a part of the function that it is written in, which has another
+#: name in each version of Python.
+_PART = re.compile(r"\.<locals>\.<(?:(?:list|set|dict)comp|genexpr)>$")
 
 
 class Guilty(BaseModel):
@@ -44,6 +49,10 @@ class SeenStack(NamedTuple):
     samples: int
 
 
+#: Frames of ours, outermost first and at least one, and how often they were seen.
+_Path = tuple[tuple[Frame, ...], int]
+
+
 def parse_stacks(raw: str) -> list[SeenStack]:
     """Read py-spy's raw format: ``[process;]thread;frame;…;frame count``, a stack a line."""
     stacks = []
@@ -52,7 +61,7 @@ def parse_stacks(raw: str) -> list[SeenStack]:
         parts = path.split(";")
         matches = [_FRAME.match(part) for part in parts]
         frames = tuple(
-            Frame(match["function"], match["file"], int(match["line"]))
+            Frame(_PART.sub("", match["function"]), match["file"], int(match["line"]))
             for match in matches
             if match
         )
@@ -64,8 +73,8 @@ def parse_stacks(raw: str) -> list[SeenStack]:
 def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float] | None:
     """Find the function of ours that a thread spends most of its time in.
 
-    That is the innermost of those that carry at least two thirds as many samples as the one
-    that carries most.
+    Beginning with the outermost that took most time in any thread, follow the callee that takes
+    most of its caller's time, for as long as there is one.
 
     Args:
         stacks: What was seen.
@@ -77,32 +86,47 @@ def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float]
         if no function of ours was ever seen.
     """
     in_thread: Counter[str] = Counter()
-    samples: Counter[tuple[str, str, str]] = Counter()
-    depths: dict[tuple[str, str, str], int] = {}
-    lines: Counter[tuple[str, Frame]] = Counter()
+    threads: dict[str, list[_Path]] = {}
     for thread, frames, count in stacks:
         in_thread[thread] += count
-        our_frames = [frame for frame in frames if _is_ours(frame, root)]
-        for depth, frame in enumerate(our_frames):
-            key = (thread, frame.file, frame.function)
-            depths[key] = max(depth, depths.get(key, 0))
-        samples.update(
-            dict.fromkeys({(thread, frame.file, frame.function) for frame in our_frames}, count)
-        )
-        lines.update(dict.fromkeys({(thread, frame) for frame in our_frames}, count))
-    if not samples:
+        if path := _our_path(frames, root):
+            threads.setdefault(thread, []).append((path, count))
+    if not threads:
         return None
-    most = max(samples.values())
-    thread, file, function = max(
-        (key for key, count in samples.items() if count >= _CARRIES * most),
-        key=lambda key: (depths[key], samples[key]),
-    )
-    _, line = max(
-        (count, frame.line)
-        for (in_, frame), count in lines.items()
-        if (in_, frame.file, frame.function) == (thread, file, function)
-    )
-    return Frame(function, file, line), samples[thread, file, function] / in_thread[thread]
+    groups = {thread: _largest_group(paths) for thread, paths in threads.items()}
+    thread = max(groups, key=lambda name: _samples(groups[name]))
+    found = groups[thread]
+    while callee := _largest_group([(path[1:], count) for path, count in found if path[1:]]):
+        if _samples(callee) <= _MOST * _samples(found):
+            break
+        found = callee
+    lines: Counter[Frame] = Counter()
+    for path, count in found:
+        lines[path[0]] += count
+    (frame, _), *_ = lines.most_common(1)
+    return frame, _samples(found) / in_thread[thread]
+
+
+def _our_path(frames: Iterable[Frame], root: Path) -> tuple[Frame, ...]:
+    """Keep the frames of ours; of a function that calls itself, the first."""
+    ours = (frame for frame in frames if _is_ours(frame, root))
+    return tuple(next(same) for _, same in groupby(ours, key=_function))
+
+
+def _largest_group(paths: Iterable[_Path]) -> list[_Path]:
+    """Give the paths that begin with the function in which most samples begin."""
+    groups: dict[tuple[str, str], list[_Path]] = {}
+    for path, count in paths:
+        groups.setdefault(_function(path[0]), []).append((path, count))
+    return max(groups.values(), key=_samples, default=[])
+
+
+def _samples(paths: Iterable[_Path]) -> int:
+    return sum(count for _, count in paths)
+
+
+def _function(frame: Frame) -> tuple[str, str]:
+    return frame.file, frame.function
 
 
 def _is_ours(frame: Frame, root: Path) -> bool:
@@ -117,5 +141,5 @@ def py_spy_command(pid: int, seconds: float, output: Path) -> tuple[str, ...]:
         *("--rate", "100", "--format", "raw", "--output", str(output)),
         # Without --idle a stall in a system call would not be seen at all; without
         # --full-filenames nobody could tell whose file it is.
-        *("--threads", "--idle", "--full-filenames", "--subprocesses", "--nonblocking"),
+        *("--threads", "--idle", "--full-filenames", "--subprocesses"),
     )

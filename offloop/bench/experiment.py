@@ -1,7 +1,6 @@
 """Experiment files: one question, one TOML file in ``loadtests/experiments``."""
 
 import tomllib
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -16,14 +15,21 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 
 from offloop.bench.expressions import PREDICTED, Expression
 from offloop.bench.story import tell
 from offloop.bench.theory import FORMULAS
-from offloop.load.arrivals import Arrivals
+from offloop.load.arrivals import Arrivals, Constant, Poisson, Ramp, Spike, Step
 from offloop.stack.catalog import WAYS
 
 Stream = Literal["bystander", "report"]
+
+#: The keys of each kind of arrivals: those tables' own errors do not say which there are.
+_KEYS_OF_ARRIVALS = {
+    table.model_fields["kind"].default: tuple(table.model_fields)
+    for table in (Constant, Poisson, Ramp, Step, Spike)
+}
 
 
 class ExperimentError(Exception):
@@ -193,11 +199,12 @@ def load_experiment(path: Path) -> Experiment:
         ) from error
 
 
-def _describe(entry: Mapping[str, object]) -> str:
-    where = ".".join(str(part) for part in entry["loc"]) or "the file"  # type: ignore[attr-defined]
+def _describe(entry: ErrorDetails) -> str:
+    where = ".".join(map(str, entry["loc"])) or "the file"
     if entry["type"] == "extra_forbidden":
-        return f"{where}: there is no such key"
-    return f"{where}: {str(entry['msg']).removeprefix('Value error, ')}"
+        kind = entry["loc"][-2]
+        return f"{where}: there is no such key; there is {', '.join(_KEYS_OF_ARRIVALS[kind])}"
+    return f"{where}: {entry['msg'].removeprefix('Value error, ')}"
 
 
 def experiment_files(folder: Path) -> dict[str, Path]:

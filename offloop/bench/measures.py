@@ -14,6 +14,8 @@ from offloop.stack.sampling import ResourceSample
 
 _MS = 1000
 
+_DONE = "done"
+
 
 @dataclass(frozen=True)
 class Scrape:
@@ -23,9 +25,9 @@ class Scrape:
     after: Mapping[str, float]
 
     def gained(self, name: str) -> float | None:
-        """How much a counter grew during the arm; None if it was not exposed."""
-        after = self.after.get(name)
-        return None if after is None else after - self.before.get(name, 0.0)
+        """How much a counter grew during the arm; None unless it was exposed all the time."""
+        before, after = self.before.get(name), self.after.get(name)
+        return None if before is None or after is None else after - before
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class ArmRun:
         log: Every request.
         api: Name of the API's service.
         needed: The services that this way of answering needs, with their numbers of processes.
-        samples: Resources of every process of the stack, and of the generator.
+        samples: Resources of every process of the stack, and of everything else the lab runs.
         loop: Metrics of the API's process.
         workers: Metrics of the processes that build reports; the API itself where it does.
     """
@@ -54,7 +56,7 @@ def measure(run: ArmRun) -> dict[str, float]:
     found: dict[str, float | None] = {}
     for stream, summary in run.log.summary().items():
         found |= _stream_measures(stream, summary)
-    found |= _report_measures(run.log.reports)
+    found |= _report_measures(run.log.reports, run.log.deadline_s)
     found |= _loop_measures(run.loop)
     found |= _resource_measures(run)
     found["report.cpu_s"] = _cpu_per_report(run.workers)
@@ -81,30 +83,45 @@ def _stream_measures(stream: str, summary: StreamSummary) -> dict[str, float | N
     return measures
 
 
-def _report_measures(reports: Sequence[ReportRow]) -> dict[str, float | None]:
+def _report_measures(reports: Sequence[ReportRow], deadline_s: float) -> dict[str, float | None]:
     if not reports:
         return {}
-    ready = sorted(
-        _MS * (finished - accepted).total_seconds()
-        for accepted, finished in (_times(row) for row in reports)
-        if accepted and finished
-    )
-    seen = sorted(_MS * (row.seen_s - row.due_s) for row in reports if row.seen_s is not None)
+    ready = _sorted_ms(_ready_s(row, deadline_s) for row in reports)
+    seen = _sorted_ms(_seen_s(row, deadline_s) for row in reports)
     return {
-        "report.finished": sum(row.status == "done" for row in reports),
+        "report.finished": sum(row.status == _DONE for row in reports),
         "report.ready_p50_ms": nearest_rank(ready, 50),
         "report.ready_p95_ms": nearest_rank(ready, 95),
         "report.seen_p50_ms": nearest_rank(seen, 50),
         "report.seen_p95_ms": nearest_rank(seen, 95),
-        "jobs.lost": sum(row.job_id is not None and row.status != "done" for row in reports),
+        "jobs.lost": sum(row.job_id is not None and row.status != _DONE for row in reports),
     }
 
 
-def _times(row: ReportRow) -> tuple[datetime | None, datetime | None]:
-    return (
-        datetime.fromisoformat(row.accepted_at) if row.accepted_at else None,
-        datetime.fromisoformat(row.finished_at) if row.finished_at else None,
-    )
+# A report that was not finished counts as the deadline, as a request does that got no answer: the
+# percentiles of those that were finished would be the better the more were not.
+
+
+def _ready_s(row: ReportRow, deadline_s: float) -> float | None:
+    if row.status != _DONE:
+        return deadline_s - row.due_s
+    if not (row.accepted_at and row.finished_at):
+        return None
+    accepted, finished = map(datetime.fromisoformat, (row.accepted_at, row.finished_at))
+    return (finished - accepted).total_seconds()
+
+
+def _seen_s(row: ReportRow, deadline_s: float) -> float | None:
+    if row.status != _DONE:
+        return deadline_s - row.due_s
+    return None if row.seen_s is None else row.seen_s - row.due_s
+
+
+def _sorted_ms(seconds: Iterable[float | None]) -> list[float]:
+    """Sort times; none at all where one is not known."""
+    times = list(seconds)
+    known = sorted(_MS * time for time in times if time is not None)
+    return known if len(known) == len(times) else []
 
 
 def _loop_measures(loop: Scrape) -> dict[str, float | None]:

@@ -11,6 +11,9 @@ from offloop.bench.stage import Setting
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 
+#: Share of its time that a process must spend in one function to be held by it.
+HELD = 0.25
+
 #: Seconds py-spy may take to write what it saw after it has stopped looking.
 _WRITE_DEADLINE_S = 30.0
 
@@ -43,7 +46,6 @@ def profile_arm(  # noqa: PLR0913 - what is run, on what, where to, and whose co
     Raises:
         NoEvidenceError: py-spy is not allowed to look.
     """
-    setting.wait_until_idle()
     spies = {}
     for evidence in asked:
         output = out / f"{evidence.arm}-{evidence.process}.txt"
@@ -81,8 +83,8 @@ def _read(
             f"(macOS). Its own words are in {log}."
         )
     found = guilty_frame(parse_stacks(output.read_text()), root)
-    if found is None:
-        # Not a failure: a process that only waits has nothing to be named for.
+    if found is None or found[1] < HELD:
+        # Not a failure: nothing holds a process that only waits, or does a little of everything.
         return None
     frame, share = found
     return Guilty(

@@ -1,9 +1,11 @@
 """What a run leaves behind: ``run.json``, raw tables, and the folder that holds them."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from errno import EEXIST
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +21,10 @@ from offloop.stack.sampling import ResourceSample
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.parquet"
 SAMPLES_FILE = "samples.parquet"
+
+
+class ResultsError(Exception):
+    """The results of a run cannot be kept."""
 
 
 class ExperimentResult(BaseModel):
@@ -64,26 +70,32 @@ class Run(BaseModel):
 class RunFolder:
     """``runs/<time>/``: made at the start, so that even an interrupted run leaves what it has."""
 
-    def __init__(self, runs: Path) -> None:
-        """Make the folder.
+    def __init__(self, runs: Path, run: Run) -> None:
+        """Make the folder for a run, and let ``runs/latest`` point to it.
 
         Raises:
-            OSError: it cannot be made, or nothing can be written to it.
+            ResultsError: it cannot be made, or nothing can be written to it.
         """
         self._runs = runs
-        self.path = self._make()
+        self._run = run
+        self._began = time.monotonic()
+        with _explained(runs):
+            self.path = self._make()
+            self.checkpoint()
+            self._point_latest_here()
         self._requests: list[dict[str, Any]] = []
         self._samples: list[dict[str, Any]] = []
 
     def _make(self) -> Path:
-        time = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
+        self._runs.mkdir(parents=True, exist_ok=True)
+        moment = self._run.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S")
         # Two benches may start within the same second.
         for suffix in ("", *(f"-{number}" for number in range(2, 100))):
-            path = self._runs / f"{time}{suffix}"
+            path = self._runs / f"{moment}{suffix}"
             with suppress(FileExistsError):
-                path.mkdir(parents=True)
+                path.mkdir()
                 return path
-        raise FileExistsError(f"{self._runs / time} and its variants exist")
+        raise FileExistsError(EEXIST, "exists, and so do its variants", str(self._runs / moment))
 
     def add(
         self,
@@ -95,17 +107,35 @@ class RunFolder:
         self._requests += [{**where, **row._asdict()} for row in requests]
         self._samples += [{**where, **row._asdict()} for row in samples]
 
-    def write(self, run: Run) -> None:
-        """Write everything, and let ``runs/latest`` point here.
+    def checkpoint(self) -> None:
+        """Write ``run.json`` as it is to be found if nothing comes after: marked as interrupted.
+
+        A lab that is killed cannot mark its run any more.
 
         Raises:
-            OSError: the disk is full, or the folder is gone.
+            ResultsError: the disk is full, or the folder is gone.
         """
-        for name, rows in ((REQUESTS_FILE, self._requests), (SAMPLES_FILE, self._samples)):
-            if rows:
-                pq.write_table(pa.Table.from_pylist(rows), self.path / name)
-        (self.path / RUN_FILE).write_text(run.model_dump_json(indent=2) + "\n")
-        self._point_latest_here()
+        self._write_run(self._run.model_copy(update={"interrupted": True}))
+
+    def finish(self) -> None:
+        """Write everything.
+
+        Raises:
+            ResultsError: the disk is full, or the folder is gone.
+        """
+        with _explained(self.path):
+            for name, rows in ((REQUESTS_FILE, self._requests), (SAMPLES_FILE, self._samples)):
+                if rows:
+                    pq.write_table(pa.Table.from_pylist(rows), self.path / name)
+        self._write_run(self._run)
+
+    def _write_run(self, run: Run) -> None:
+        self._run.wall_s = run.wall_s = time.monotonic() - self._began
+        # A whole file is renamed over the old one: nobody ever reads half of it.
+        unfinished = self.path / f".{RUN_FILE}"
+        with _explained(self.path):
+            unfinished.write_text(run.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            unfinished.replace(self.path / RUN_FILE)
 
     def _point_latest_here(self) -> None:
         # A new link is renamed over the old one, so that there is no moment without one.
@@ -113,3 +143,14 @@ class RunFolder:
         link.unlink(missing_ok=True)
         link.symlink_to(self.path.name)
         link.replace(self._runs / "latest")
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"The results cannot be written to {folder}: {error.strerror or error}. Make room, or "
+            "make it a folder that you can write to."
+        ) from error

@@ -1,6 +1,7 @@
 """Running experiments: calibrate, run the blocks, gather evidence, judge."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from subprocess import Popen
 from typing import IO, Protocol
 
 from offloop.bench.blocks import run_arm
-from offloop.bench.calibration import time_report
+from offloop.bench.calibration import Calibration, calibrate
 from offloop.bench.experiment import Evidence, Experiment
 from offloop.bench.expressions import PREDICTED, Measures
 from offloop.bench.measures import measure
@@ -29,7 +30,12 @@ from offloop.stack.catalog import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
 
 #: Seconds of load in the extra block that is profiled.
-EVIDENCE_S = 4.0
+EVIDENCE_S = 3.0
+
+#: Seconds after an error within which a service that has died is seen to have died.
+_DEATH_SHOWS_S = 0.5
+
+_LOOK_S = 0.05
 
 
 class Reporter(Protocol):
@@ -77,6 +83,20 @@ class _Lab:
     scratch: Path
     report_s: float
 
+    def settle(self) -> None:
+        """Return once no stack has anything left to do: all arms share one machine.
+
+        Raises:
+            NotIdleError: one has, for too long.
+        """
+        for setting in _distinct(self.arms):
+            setting.wait_until_idle()
+
+    def others(self, arm: str) -> list[int]:
+        """Return the process ids of the stacks that are not behind this arm."""
+        stacks = [each.stack for each in _distinct(self.arms) if each is not self.arms[arm]]
+        return [pid for stack in stacks for pids in stack.pids().values() for pid in pids]
+
 
 class ExperimentRun:
     """One experiment while it runs; `result` holds whatever there is so far."""
@@ -103,7 +123,8 @@ class ExperimentRun:
             StackError: a service could not be started, or died.
             GeneratorError: the load could not be sent.
             NotIdleError: an arm left work behind that did not end.
-            OSError: a service did not answer while the load was calibrated.
+            NoAnswerError: a service did not answer.
+            ExperimentError: it asks for evidence of a process that there is not.
         """
         with self._lab() as lab:
             for number in range(options.blocks):
@@ -122,21 +143,19 @@ class ExperimentRun:
             generator = cleanup.enter_context(
                 Generator(start=partial(_start_generator, stack), log=logs / "generator.log")
             )
-            for setting in arms.values():
+            cleanup.enter_context(_dead_named(arms))
+            for setting in _distinct(arms):
                 setting.wait_until_ready()
             self._reporter.step("calibrating: how long does one report take here?")
-            report_s = time_report(arms["naive"].api, self._experiment.load.report)
-            self._note_calibration(report_s)
-            yield _Lab(arms, generator, stack.folder, report_s)
+            calibration = calibrate(arms["naive"].api, self._experiment.load.report)
+            self._note(calibration)
+            yield _Lab(arms, generator, stack.folder, calibration.report_s)
 
-    def _note_calibration(self, report_s: float) -> None:
-        self.result.load |= {
-            "report_s": report_s,
-            "report_rate": report_rate(self._experiment, report_s),
-        }
-        utilisation = self._experiment.load.report_utilisation
+    def _note(self, calibration: Calibration) -> None:
+        rate = report_rate(self._experiment, calibration.report_s)
+        self.result.load |= {**calibration._asdict(), "report_rate": rate}
         self.result.predicted = {
-            name: FORMULAS[formula](report_s, utilisation)
+            name: FORMULAS[formula](calibration.blocked_s, rate)
             for name, formula in self._experiment.predict.items()
         }
 
@@ -153,7 +172,15 @@ class ExperimentRun:
             self._reporter.step(f"block {number + 1} of {options.blocks}: {arm}")
             plan = self._plan(lab, arm, options.seed + number, self._experiment.load.duration_s)
             out = lab.scratch / f"{number}-{arm}"
-            run = run_arm(lab.generator, lab.arms[arm], plan, out, self._reporter.progress)
+            lab.settle()
+            run = run_arm(
+                lab.generator,
+                lab.arms[arm],
+                plan,
+                out,
+                on_progress=self._reporter.progress,
+                others=partial(lab.others, arm),
+            )
             measures[arm] = measure(run)
             self._digests.setdefault(arm, set()).update(
                 row.sha256 for row in run.log.reports if row.sha256
@@ -161,6 +188,7 @@ class ExperimentRun:
             where = {"experiment": self._slug, "block": number, "arm": arm}
             self._folder.add(where, run.log.requests, run.samples)
         self.result.blocks.append(measures)
+        self._folder.checkpoint()
 
     def _gather_evidence(self, lab: _Lab, seed: int) -> None:
         asked: dict[str, list[Evidence]] = {}
@@ -171,6 +199,7 @@ class ExperimentRun:
             self._reporter.step(f"evidence, which no figure uses: profiling {arm}")
             out.mkdir(parents=True, exist_ok=True)
             plan = self._plan(lab, arm, seed, EVIDENCE_S)
+            lab.settle()
             try:
                 self.result.evidence += profile_arm(
                     lab.generator, lab.arms[arm], plan, evidences, out, self._root
@@ -199,10 +228,28 @@ class ExperimentRun:
 
 
 def _medians(blocks: Sequence[Measures]) -> dict[str, float]:
-    names = {name for block in blocks for name in block}
-    return {
-        name: median(block[name] for block in blocks if name in block) for name in sorted(names)
-    }
+    # As with what is judged: no median of those blocks only that happened to have the measure.
+    names = set(blocks[0]).intersection(*blocks[1:])
+    return {name: median(block[name] for block in blocks) for name in sorted(names)}
+
+
+def _distinct(arms: Mapping[str, Setting]) -> Collection[Setting]:
+    return {id(setting): setting for setting in arms.values()}.values()
+
+
+@contextmanager
+def _dead_named(arms: Mapping[str, Setting]) -> Iterator[None]:
+    """Whatever goes wrong, say which service has died if one has: it explains the rest."""
+    try:
+        yield
+    except Exception:
+        # The connections of a process are closed a moment before its end can be seen.
+        deadline = time.monotonic() + _DEATH_SHOWS_S
+        while time.monotonic() < deadline:
+            for setting in _distinct(arms):
+                setting.stack.check()
+            time.sleep(_LOOK_S)
+        raise
 
 
 def _start_generator(lab: Stack, command: Sequence[str], _: IO[bytes]) -> Popen[bytes]:

@@ -1,23 +1,21 @@
 """The services of an experiment, all started before its first arm and idle between arms."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from redis import Redis
+from redis import Redis, RedisError
 
-from offloop.bench.experiment import Arm, Experiment
+from offloop.bench.broker import given_broker, without_password
+from offloop.bench.experiment import Arm, Experiment, ExperimentError
 from offloop.bench.idle import wait_until_idle
 from offloop.stack import catalog
+from offloop.stack.errors import StackError
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
-
-#: A server to use instead of an embedded one.
-REDIS_URL_VARIABLE = "OFFLOOP_REDIS_URL"
 
 
 @dataclass(frozen=True)
@@ -62,12 +60,18 @@ class Setting:
 
         Raises:
             NotIdleError: they are not within a minute.
+            StackError: the broker does not say.
         """
         if self.redis_url is None:
             wait_until_idle(None, (), self.stack.pids)
             return
-        with Redis.from_url(self.redis_url) as redis:
-            wait_until_idle(redis, self.queues, self.stack.pids)
+        try:
+            with Redis.from_url(self.redis_url) as redis:
+                wait_until_idle(redis, self.queues, self.stack.pids)
+        except RedisError as error:
+            raise StackError(
+                f"The broker {without_password(self.redis_url)} does not answer any more: {error}"
+            ) from error
 
 
 def _services_of(arm: Arm) -> tuple[object, ...]:
@@ -78,7 +82,9 @@ def _services_of(arm: Arm) -> tuple[object, ...]:
 def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[str, Setting]]:
     """Launch what the arms need and yield it: name of the arm -> its setting.
 
-    The services are on their way and not yet ready: `Setting.wait_until_ready`. Arms that differ only in the requests they get (the baseline is the fixed stack without
+    The services are on their way and not yet ready: `Setting.wait_until_ready`.
+
+    Arms that differ only in the requests they get (the baseline is the fixed stack without
     reports) share one setting, so that nothing else can differ between them.
 
     Args:
@@ -88,6 +94,7 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
 
     Raises:
         StackError: a service could not be started.
+        ExperimentError: evidence is asked of a service that there is not.
     """
     settings: dict[tuple[object, ...], Setting] = {}
     owners: dict[tuple[object, ...], str] = {}
@@ -102,7 +109,19 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
                 continue
             owners[key] = name
             settings[key] = _launch(arm, root, cleanup.enter_context(Stack(logs / name)))
-        yield {name: settings[_services_of(arm)] for name, arm in experiment.arms.items()}
+        staged = {name: settings[_services_of(arm)] for name, arm in experiment.arms.items()}
+        _check_evidence(experiment, staged)
+        yield staged
+
+
+def _check_evidence(experiment: Experiment, staged: Mapping[str, Setting]) -> None:
+    for evidence in experiment.evidence:
+        names = [service.name for service in staged[evidence.arm].services]
+        if evidence.process not in names:
+            raise ExperimentError(
+                f"The experiment asks for evidence of the process {evidence.process!r} of its arm "
+                f"{evidence.arm}; there is {', '.join(names)}."
+            )
 
 
 def _launch(arm: Arm, root: Path, stack: Stack) -> Setting:
@@ -116,14 +135,15 @@ def _launch(arm: Arm, root: Path, stack: Stack) -> Setting:
         for queue, slots in pools.items()
         for number in range(1, slots + 1)
     )
-    services = (*broker, api, *workers)
+    keeping = (catalog.housekeeping(site),) if way.has_tier else ()
+    services = (*broker, api, *workers, *keeping)
     stack.launch(*services)
     return Setting(stack, services, api, workers, redis_url, tuple(pools))
 
 
 def _broker(stack: Stack) -> tuple[tuple[Service, ...], str]:
     """Return the broker to start, if any, and the URL of the one to use."""
-    if url := os.environ.get(REDIS_URL_VARIABLE):
+    if url := given_broker():
         return (), url
     server = embedded_redis(stack.folder / "redis", free_port())
     return (server,), f"{server.url}/0"

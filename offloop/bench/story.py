@@ -20,9 +20,8 @@ class _Values(Formatter):
     ) -> tuple[float | None, str]:
         measure, _, unit = field_name.partition("|")
         if unit not in _FACTORS:
-            raise ValueError(
-                f"{unit!r} is not a unit to convert to; there is {', '.join(filter(None, _FACTORS))}"
-            )
+            units = ", ".join(filter(None, _FACTORS))
+            raise ValueError(f"{unit!r} is not a unit to convert to; there is {units}")
         value = observe(measure, self._blocks)
         return (None if value is None else value * _FACTORS[unit]), field_name
 

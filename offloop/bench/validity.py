@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from offloop.bench.experiment import Experiment
-from offloop.bench.expressions import Measures
-from offloop.bench.verdicts import Judged, check, observe
+from offloop.bench.expressions import Measures, in_every_block, observe
+from offloop.bench.verdicts import Judged, check
 from offloop.load.log import DISPATCH_LAG_LIMIT_MS
 
 #: A p99 of fewer requests rests on fewer than twenty values.
@@ -36,6 +36,8 @@ def validity(
         for stream in setup.streams:
             found += _schedule_kept(arm, stream, blocks)
         found.append(_enough_requests(arm, blocks))
+        if "report" in setup.streams:
+            found.append(_reports_finished(arm, blocks))
     found.append(_baseline_healthy(blocks))
     found += _same_work(blocks, digests)
     found.append(_not_overloaded(experiment, blocks))
@@ -55,8 +57,8 @@ def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures
         ),
         _judged(
             f"{arm}_{stream}_sent",
-            f"{arm}.{stream}.sent / {arm}.{stream}.offered",
-            observe(f"{arm}.{stream}.sent / {arm}.{stream}.offered", blocks),
+            f"{arm}.{stream}.sent / {arm}.{stream}.offered, the lowest of all blocks",
+            _lowest(f"{arm}.{stream}.sent / {arm}.{stream}.offered", blocks),
             ">=",
             1,
             f"{arm}: every due {stream} request was sent",
@@ -66,11 +68,11 @@ def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures
 
 
 def _enough_requests(arm: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
-    offered = sum(block.get(arm, {}).get("bystander.offered", 0) for block in blocks)
+    offered = in_every_block(f"{arm}.bystander.offered", blocks)
     return _judged(
         f"{arm}_requests",
         f"{arm}.bystander.offered, all blocks",
-        offered,
+        sum(offered) if offered else None,
         ">=",
         MIN_REQUESTS,
         f"{arm}: enough bystanders for a p99",
@@ -78,14 +80,26 @@ def _enough_requests(arm: str, blocks: Sequence[Mapping[str, Measures]]) -> Judg
     )
 
 
+def _reports_finished(arm: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+    measure = f"{arm}.report.finished / {arm}.report.offered"
+    return _judged(
+        f"{arm}_reports_finished",
+        f"{measure}, the lowest of all blocks",
+        _lowest(measure, blocks),
+        ">=",
+        1,
+        f"{arm}: every report that was ordered was built in time",
+        "a stack that leaves reports undone has nothing to slow it down",
+    )
+
+
 def _baseline_healthy(blocks: Sequence[Mapping[str, Measures]]) -> Judged:
     measure = "baseline.bystander.failed"
+    failed = in_every_block(measure, blocks)
     return _judged(
         "baseline_healthy",
-        measure,
-        max(
-            (block.get("baseline", {}).get("bystander.failed", 1) for block in blocks), default=None
-        ),
+        f"{measure}, the highest of all blocks",
+        max(failed) if failed else None,
         "<=",
         0,
         "baseline: every bystander was answered",
@@ -140,6 +154,11 @@ def _not_overloaded(experiment: Experiment, blocks: Sequence[Mapping[str, Measur
         "naive: there was time to spare between reports",
         "near 1 a queue grows, and its length says nothing about blocking",
     )
+
+
+def _lowest(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
+    values = in_every_block(measure, blocks)
+    return min(values) if values else None
 
 
 def _judged(  # noqa: PLR0913 - the columns of the table that it becomes a row of

@@ -80,9 +80,10 @@ class Terminal:
         self._console.print()
         self._console.print(_arms(result))
         self._console.print(_limits("expectation", result.expectations))
-        broken = [judged for judged in result.validity if judged.ok is not True]
-        if broken:
-            self._console.print(_limits("why there is no verdict", broken))
+        if result.verdict is Verdict.NO_VERDICT:
+            missing = [judged for judged in result.expectations if judged.ok is None]
+            doubts = [judged for judged in result.validity if judged.ok is not True]
+            self._console.print(_limits("why there is no verdict", missing + doubts))
         for guilty in result.evidence:
             self._console.print(
                 f"  {guilty.arm}: {guilty.process} spent {guilty.share:.0%} of its time in "
@@ -92,9 +93,10 @@ class Terminal:
         if result.evidence_missing:
             self._console.print(f"  No evidence: {escape(result.evidence_missing)}")
         style = _STYLES[result.verdict]
+        doubt = "Not to be relied on: " if result.verdict is Verdict.NO_VERDICT else ""
         self._console.print(
             Panel(
-                f"{escape(result.gain)}\n[dim]The price:[/dim] {escape(result.price)}",
+                f"{doubt}{escape(result.gain)}\n[dim]The price:[/dim] {escape(result.price)}",
                 title=f"[{style}]{_WORDS[result.verdict]}[/{style}] {slug}",
                 title_align="left",
                 border_style=style.split()[-1],

@@ -1,0 +1,172 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from offloop.bench.experiment import (
+    Arm,
+    ExperimentError,
+    experiment_files,
+    find_experiments,
+    load_experiment,
+)
+from tests.bench.support import EXPERIMENTS
+
+SHIPPED = experiment_files(EXPERIMENTS)
+
+Refusal = Callable[[str, str], str]
+
+
+@pytest.fixture
+def refusal(tmp_path: Path) -> Refusal:
+    """What is said of `loop_blocking.toml` once something in it has been replaced."""
+
+    def refuse(old: str, new: str) -> str:
+        text = SHIPPED["loop_blocking"].read_text()
+        assert old in text
+        path = tmp_path / "broken.toml"
+        path.write_text(text.replace(old, new))
+        with pytest.raises(ExperimentError) as refused:
+            load_experiment(path)
+        return str(refused.value)
+
+    return refuse
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+def test_what_is_shipped_can_be_read(slug: str) -> None:
+    assert load_experiment(SHIPPED[slug]).title
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+def test_naive_and_fixed_differ_in_exactly_one_thing(slug: str) -> None:
+    arms = load_experiment(SHIPPED[slug]).arms
+
+    differing = [
+        field
+        for field in Arm.model_fields
+        if getattr(arms["naive"], field) != getattr(arms["fixed"], field)
+    ]
+
+    assert len(differing) == 1
+
+
+@pytest.mark.parametrize("slug", SHIPPED)
+def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
+    arms = load_experiment(SHIPPED[slug]).arms
+
+    assert arms["baseline"] == arms["fixed"].model_copy(update={"streams": ("bystander",)})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "drain_s = 10",
+            "drain_s = 10\ndrian_s = 9",
+            ["load: there is no key 'drian_s'", "duration_s, drain_s, bystander"],
+        ),
+        ('title = "', 'titel = "', ["there is no key 'titel'", "there is title, rule, question"]),
+        (
+            'server = "uvicorn"',
+            'server = "uvicorn"\nworkers = 4',
+            ["arms.naive: there is no key 'workers'", "way, server, tier, pools, streams"],
+        ),
+        (
+            '"poisson", rate',
+            '"poisson", speed = 1, rate',
+            ["load.bystander.poisson.speed: there is no such key", "there is kind, rate"],
+        ),
+        ('"poisson"', '"poison"', ["load.bystander", "'poison'", "'constant', 'poisson', 'ramp'"]),
+        ("rate = 200", "rate = 0", ["load.bystander.poisson.rate", "greater than 0"]),
+        (
+            "naive_app.reports",
+            "naiv_app.reports",
+            ["arms.naive.way: 'naiv_app.reports'", "there is naive_app.reports, fixed_app.reports"],
+        ),
+        ('"uvicorn"', '"gunicorn"', ["arms.naive.server", "should be 'uvicorn'"]),
+        ("reports = 1", "repots = 1", ["arms.naive.pools.repots", "should be 'reports'"]),
+        ("reports = 1", "reports = 0", ["arms.naive.pools.reports", "greater than 0"]),
+        ("[arms.naive]", "[arms.navie]", ["there is no [arms.naive]", "baseline, naive and fixed"]),
+        ("[arms.naive]", '[arms."../naive"]', ["arms.../naive", "should match pattern"]),
+        ("[arms.fixed]\n", "[[arms.fixed]]\n", ["arms.fixed", "valid dictionary"]),
+        (
+            "blocked_loop_p99_ms",
+            "blocked_lop_p99_ms",
+            ["predict.bystander.p99_ms: 'blocked_lop_p99_ms'", "there is blocked_loop_p99_ms"],
+        ),
+        ('op = ">="', 'op = ">"', ["expect.0.op", "'<=' or '>='"]),
+        ("limit = 50\n", "", ["expect.0.limit: Field required"]),
+        ('id = "disease"', 'id = "The disease"', ["expect.0.id", "should match pattern"]),
+        ('id = "disease"', 'id = "theory_low"', ["several expectations theory_low"]),
+        (
+            'measure = "naive.bystander.p99_ms / fixed.bystander.p99_ms"',
+            'measure = "naive.bystander.p99_ms : fixed.bystander.p99_ms"',
+            ["expect.0.measure", "write ARM.MEASURE"],
+        ),
+        (
+            'measure = "naive.bystander.p99_ms / fixed.bystander.p99_ms"',
+            'measure = "naive.bystander.p99_ms / mine.bystander.p99_ms"',
+            ["expectation 'disease' looks at mine.bystander.p99_ms", "baseline, naive, fixed"],
+        ),
+        (
+            '"naive.bystander.p99_ms / predicted.bystander.p99_ms"',
+            '"naive.bystander.p99_ms / predicted.bystander.p50_ms"',
+            ["looks at predicted.bystander.p50_ms", "there is only bystander.p99_ms"],
+        ),
+        ("report_utilisation = 0.5", "report_utilisation = 1.5", ["load.report_utilisation", "1"]),
+        ("shipped_to = 1995", 'shipped_to = "soon" #', ["load.report.shipped_to", "date"]),
+        ('format = "csv"', 'format = "xlsx"', ["load.report.format", "'csv' or 'parquet'"]),
+        ('streams = ["bystander"]', 'streams = ["ping"]', ["arms.baseline.streams.0", "'report'"]),
+        ('arm = "naive"\n', 'arm = "mine"\n', ["evidence is asked of the arm 'mine'", "naive"]),
+        ("p99_ms:.0f}", "p99_ms|h:.0f}", ["story.gain: 'h' is not a unit", "there is s, MB"]),
+        ("p99_ms:.0f}", "p99_ms:.0z}", ["story.gain", "format"]),
+    ],
+)
+def test_a_mistake_is_refused_with_the_file_the_key_and_what_is_allowed(
+    refusal: Refusal, old: str, new: str, said: list[str]
+) -> None:
+    message = refusal(old, new)
+
+    assert message.startswith("broken.toml is not an experiment:\n")
+    for words in said:
+        assert words in message
+    assert "CONTRIBUTING.md" in message
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(refusal: Refusal) -> None:
+    message = refusal('server = "uvicorn"', 'server = "hypercorn"')
+
+    for arm in ("baseline", "naive", "fixed"):
+        assert f"arms.{arm}.server" in message
+
+
+def test_what_is_not_toml_is_refused_with_the_place(refusal: Refusal) -> None:
+    message = refusal("[load]", "[load")
+
+    assert message.startswith("broken.toml is not TOML: ")
+    assert "at line" in message
+
+
+def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "picture.toml"
+    path.write_bytes(b"\x89PNG\r\n")
+
+    with pytest.raises(ExperimentError, match=r"picture\.toml is not TOML"):
+        load_experiment(path)
+
+
+def test_an_experiment_that_does_not_exist_is_named_beside_those_that_do() -> None:
+    with pytest.raises(ExperimentError) as refused:
+        find_experiments(EXPERIMENTS, ("loop_blocking", "lop_blocking"))
+
+    assert str(refused.value).startswith("There is no experiment 'lop_blocking'. There is: ")
+    assert "loop_blocking" in str(refused.value).partition("There is: ")[2]
+
+
+def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
+    for slug in ("alpha", "beta"):
+        (tmp_path / f"{slug}.toml").write_bytes(SHIPPED["loop_blocking"].read_bytes())
+
+    assert list(find_experiments(tmp_path, ("beta", "alpha"))) == ["beta", "alpha"]
+    assert list(experiment_files(tmp_path)) == ["alpha", "beta"]

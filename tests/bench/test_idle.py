@@ -1,0 +1,42 @@
+import sys
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from offloop.bench import idle
+from offloop.bench.idle import NotIdleError, unfinished, wait_until_idle
+from offloop.stack.supervisor import Stack
+
+pytestmark = pytest.mark.medium
+
+#: Uses a core until the file that it is given exists.
+BUSY = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): pass\ntime.sleep(600)"
+
+
+@pytest.fixture(autouse=True)
+def soon_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idle, "DEADLINE_S", 2.0)
+
+
+def test_a_process_that_works_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet"
+    with Stack(tmp_path / "logs") as stack:
+        stack.popen("worker-reports-1", (sys.executable, "-c", BUSY, str(quiet)))
+
+        with pytest.raises(NotIdleError, match="still work in worker-reports-1"):
+            wait_until_idle(None, (), stack.pids)
+
+        quiet.touch()
+        wait_until_idle(None, (), stack.pids)
+
+
+def test_a_queue_with_messages_is_waited_for_and_then_named(queues: Redis) -> None:
+    queues.hset("dramatiq:reports.msgs", "id", "message")
+
+    assert unfinished(queues, ["reports", "other"]) == {"reports": 1}
+    with pytest.raises(NotIdleError, match="still work in reports"):
+        wait_until_idle(queues, ["reports", "other"], dict)
+
+    queues.delete("dramatiq:reports.msgs")
+    wait_until_idle(queues, ["reports", "other"], dict)

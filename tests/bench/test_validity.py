@@ -1,0 +1,153 @@
+import pytest
+
+from offloop.bench.validity import CPU_FACTOR, MAX_UTILISATION, validity
+from tests.bench.support import SAME_BYTES, block, failed_checks, loop_blocking
+
+ARMS = ("baseline", "naive", "fixed")
+
+
+def test_sound_blocks_pass_every_check() -> None:
+    assert not failed_checks([block(), block(), block()])
+
+
+def test_every_check_says_what_it_wants_and_why() -> None:
+    for judged in validity(loop_blocking(), [block()], SAME_BYTES):
+        assert judged.says
+        assert judged.why
+
+
+def test_no_two_checks_have_the_same_id() -> None:
+    ids = [judged.id for judged in validity(loop_blocking(), [block()], SAME_BYTES)]
+
+    assert len(ids) == len(set(ids))
+
+
+def test_without_any_block_nothing_is_valid() -> None:
+    checks = validity(loop_blocking(), [], {"naive": frozenset(), "fixed": frozenset()})
+
+    assert not [judged for judged in checks if judged.ok is not None]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_generator_that_is_late_makes_an_arm_invalid(arm: str) -> None:
+    late = block(**{arm: {"bystander.dispatch_lag_p99_ms": 10.1}})
+
+    failed = failed_checks([late, late])
+
+    assert list(failed) == [f"{arm}_bystander_dispatched"]
+    assert failed[f"{arm}_bystander_dispatched"].observed == 10.1
+
+
+@pytest.mark.parametrize("arm", ["naive", "fixed"])
+def test_a_generator_that_is_late_with_reports_makes_an_arm_invalid(arm: str) -> None:
+    late = block(**{arm: {"report.dispatch_lag_p99_ms": 50.0}})
+
+    assert list(failed_checks([late, late])) == [f"{arm}_report_dispatched"]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_one_request_of_one_block_that_was_not_sent_makes_an_arm_invalid(arm: str) -> None:
+    unsent = block(**{arm: {"bystander.sent": 1199}})
+
+    assert list(failed_checks([block(), unsent, block()])) == [f"{arm}_bystander_sent"]
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_too_few_requests_of_all_blocks_together_make_an_arm_invalid(arm: str) -> None:
+    few = block(**{arm: {"bystander.offered": 999, "bystander.sent": 999}})
+
+    assert list(failed_checks([few, few])) == [f"{arm}_requests"]
+    assert not failed_checks([few, few, few])
+
+
+def test_a_baseline_that_fails_one_request_in_one_block_is_not_healthy() -> None:
+    failing = block(baseline={"bystander.failed": 1})
+
+    failed = failed_checks([block(), failing, block()])
+
+    assert list(failed) == ["baseline_healthy"]
+    assert failed["baseline_healthy"].observed == 1
+
+
+@pytest.mark.parametrize(
+    "digests",
+    [
+        {"naive": {"abc"}, "fixed": {"xyz"}},
+        {"naive": {"abc"}, "fixed": {"abc", "xyz"}},
+    ],
+)
+def test_reports_that_differ_in_one_byte_make_the_comparison_invalid(
+    digests: dict[str, set[str]],
+) -> None:
+    found = {arm: frozenset(each) for arm, each in digests.items()}
+
+    failed = failed_checks([block(), block()], found)
+
+    assert list(failed) == ["same_bytes"]
+    assert failed["same_bytes"].observed == 2
+
+
+def test_an_arm_without_a_finished_report_has_not_shown_the_same_bytes() -> None:
+    failed = failed_checks([block(), block()], {"naive": frozenset({"abc"}), "fixed": frozenset()})
+
+    assert failed["same_bytes"].observed is None
+    assert failed["same_bytes"].ok is None
+
+
+@pytest.mark.parametrize("arm", ["naive", "fixed"])
+def test_an_arm_that_left_one_report_of_one_block_unbuilt_is_invalid(arm: str) -> None:
+    unbuilt = block(**{arm: {"report.finished": 4}})
+
+    failed = failed_checks([block(), unbuilt, block()])
+
+    assert list(failed) == [f"{arm}_reports_finished"]
+    assert failed[f"{arm}_reports_finished"].observed == 0.8
+
+
+@pytest.mark.parametrize("factor", [CPU_FACTOR + 0.01, 1 / (CPU_FACTOR + 0.01)])
+def test_a_report_that_costs_other_cpu_time_in_one_arm_is_not_the_same_work(factor: float) -> None:
+    cheaper = block(fixed={"report.cpu_s": 0.6 * factor})
+
+    failed = failed_checks([cheaper, cheaper])
+
+    assert list(failed) == ["same_cpu"]
+    assert failed["same_cpu"].observed == pytest.approx(CPU_FACTOR + 0.01)
+
+
+def test_a_naive_arm_that_is_overloaded_in_one_block_is_invalid() -> None:
+    slow_ms = 1000 * loop_blocking().load.duration_s / 5 * (MAX_UTILISATION + 0.01)
+    overloaded = block(naive={"report.service_p50_ms": slow_ms})
+
+    failed = failed_checks([block(), overloaded, block()])
+
+    assert list(failed) == ["naive_not_overloaded"]
+    assert failed["naive_not_overloaded"].observed == pytest.approx(MAX_UTILISATION + 0.01)
+
+
+@pytest.mark.parametrize(
+    ("arm", "measure", "check"),
+    [
+        ("fixed", "bystander.dispatch_lag_p99_ms", "fixed_bystander_dispatched"),
+        ("fixed", "bystander.sent", "fixed_bystander_sent"),
+        ("baseline", "bystander.failed", "baseline_healthy"),
+        ("fixed", "report.finished", "fixed_reports_finished"),
+        ("naive", "report.cpu_s", "same_cpu"),
+        ("fixed", "report.cpu_s", "same_cpu"),
+        ("naive", "report.service_p50_ms", "naive_not_overloaded"),
+    ],
+)
+def test_what_is_missing_from_one_block_is_missing_and_not_zero(
+    arm: str, measure: str, check: str
+) -> None:
+    failed = failed_checks([block(), block(**{arm: {measure: None}}), block()])
+
+    assert list(failed) == [check]
+    assert failed[check].observed is None
+    assert failed[check].ok is None
+
+
+def test_how_many_requests_there_were_is_unknown_if_one_block_does_not_say() -> None:
+    failed = failed_checks([block(), block(fixed={"bystander.offered": None}), block()])
+
+    assert failed["fixed_requests"].ok is None
+    assert failed["fixed_bystander_sent"].ok is None
