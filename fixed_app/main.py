@@ -11,7 +11,6 @@ from fixed_app.waiting import FinishedJobs
 from reports.settings import ReportSettings
 from reports.storage import ReportFiles
 from web.app import create_app
-from workers.messages import check_dramatiq_version
 from workers.settings import TierSettings
 from workers.store import BrokerUnavailableError, JobStore
 
@@ -19,7 +18,6 @@ from workers.store import BrokerUnavailableError, JobStore
 @asynccontextmanager
 async def resources(app: FastAPI) -> AsyncIterator[None]:
     """Open what the routes use while the app serves."""
-    check_dramatiq_version()
     settings = ReportSettings()
     app.state.files = ReportFiles(settings.files_dir)
     async with JobStore(TierSettings()) as store, FinishedJobs(store) as finished:

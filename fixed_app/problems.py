@@ -15,6 +15,6 @@ async def on_broker_unavailable(_: Request, error: Exception) -> Response:
         type=TYPE_PREFIX + "broker-unavailable",
         title="The job tier cannot be reached",
         status=503,
-        detail=f"The broker did not answer, so the request was not accepted: {error}",
+        detail=f"The broker did not answer, so nothing is promised; try again: {error}",
     )
     return problem_response(problem, {"Retry-After": str(RETRY_AFTER_S)})

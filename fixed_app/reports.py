@@ -8,11 +8,11 @@ from fastapi.responses import FileResponse
 
 from fixed_app.dependencies import Files, Finished, Store
 from fixed_app.waiting import requested_wait_s
-from reports.models import Job, JobStatus
+from reports.models import Job
 from reports.spec import ReportSpec
 from web.audit import audit
-from web.files import report_file, repr_digest
-from web.problems import file_not_ready, report_not_found
+from web.files import report_file
+from web.problems import report_not_found
 
 router = APIRouter()
 
@@ -54,6 +54,4 @@ async def read_file(job_id: str, store: Store, files: Files) -> FileResponse:
     job = await store.find(job_id)
     if job is None:
         raise report_not_found(job_id)
-    if job.status is not JobStatus.DONE or job.result is None:
-        raise file_not_ready(job_id, job.status)
-    return report_file(files, job_id, {"Repr-Digest": repr_digest(job.result.sha256)})
+    return report_file(files, job)

@@ -22,10 +22,13 @@ MAX_WAIT_S = 30.0
 #: Seconds after which a waiting request reads the record anyway, should a notice be lost.
 RECHECK_S = 1.0
 
+#: Seconds after which a listener that did not end is told so again.
+RECANCEL_S = 0.1
+
 #: Seconds to listen in one go. Without a limit the client's own socket timeout would end it.
 IDLE_S = 60.0
 
-_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE)
+_WAIT = re.compile(r"(?:^|,)\s*wait\s*=\s*\"?(\d{1,6})\"?\s*(?=$|[,;])", re.IGNORECASE | re.ASCII)
 
 
 def requested_wait_s(prefer: str) -> float:
@@ -55,10 +58,10 @@ class FinishedJobs:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._listener is not None:
+        # Again until it has ended: while it subscribes, the client may swallow a cancellation.
+        while self._listener is not None and not self._listener.done():
             self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+            await asyncio.wait([self._listener], timeout=RECANCEL_S)
 
     async def wait(self, job_id: str, seconds: float) -> Job | None:
         """Return the job once it is finished, or as it is after ``seconds``; None if unknown.
@@ -73,6 +76,7 @@ class FinishedJobs:
         self._waiting[job_id].add(finished)
         try:
             while True:
+                finished.clear()
                 job = await self._store.find(job_id)
                 left = deadline - loop.time()
                 if job is None or job.status.final or left <= 0:

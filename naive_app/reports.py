@@ -69,6 +69,7 @@ async def read_report(job_id: str, finished: Finished) -> Job:
 @router.get("/reports/{job_id}/file", response_class=FileResponse)
 async def read_file(job_id: str, finished: Finished, files: Files) -> FileResponse:
     """Send the file of a report that was built before."""
-    if finished.find(job_id) is None:
+    job = finished.find(job_id)
+    if job is None:
         raise report_not_found(job_id)
-    return report_file(files, job_id)
+    return report_file(files, job)

@@ -4,32 +4,37 @@ from base64 import b64encode
 
 from fastapi.responses import FileResponse
 
+from reports.models import Job, JobStatus
 from reports.storage import ReportFiles
 from web.problems import ProblemError
 
 
-def report_file(
-    files: ReportFiles, job_id: str, headers: dict[str, str] | None = None
-) -> FileResponse:
-    """Send the file of a report that is known to be finished.
+def report_file(files: ReportFiles, job: Job) -> FileResponse:
+    """Send the file of a report, with its digest (``Repr-Digest``, RFC 9530).
 
     Raises:
-        ProblemError: 410, the file is not there any more.
+        ProblemError: 409, the report is not done; 410, the file is not there any more.
     """
-    found = files.find(job_id)
+    if job.status is not JobStatus.DONE or job.result is None:
+        raise ProblemError(
+            409,
+            "file-not-ready",
+            "The report has no file",
+            f"Report {job.job_id!r} is {job.status}; only a report that is done has a file.",
+        )
+    found = files.find(job.job_id)
     if found is None:
         raise ProblemError(
             410,
             "file-gone",
             "The file is gone",
-            f"Report {job_id!r} was finished, but its file is no longer kept; order it again.",
+            f"Report {job.job_id!r} was finished, but its file is no longer kept; order it again.",
         )
     path, report_format = found
+    digest = b64encode(bytes.fromhex(job.result.sha256)).decode()
     return FileResponse(
-        path, media_type=report_format.media_type, filename=path.name, headers=headers
+        path,
+        media_type=report_format.media_type,
+        filename=path.name,
+        headers={"Repr-Digest": f"sha-256=:{digest}:"},
     )
-
-
-def repr_digest(sha256: str) -> str:
-    """Return the ``Repr-Digest`` header (RFC 9530) for a hexadecimal SHA-256."""
-    return f"sha-256=:{b64encode(bytes.fromhex(sha256)).decode()}:"

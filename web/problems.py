@@ -1,11 +1,16 @@
 """Errors as problem details (RFC 9457), the same in both apps."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.status import HTTP_400_BAD_REQUEST, HTTP_422_UNPROCESSABLE_CONTENT
+from starlette.status import (
+    HTTP_400_BAD_REQUEST,
+    HTTP_422_UNPROCESSABLE_CONTENT,
+    HTTP_500_INTERNAL_SERVER_ERROR,
+)
 
 from reports.models import Problem
 
@@ -47,16 +52,6 @@ def report_not_found(job_id: str) -> ProblemError:
     )
 
 
-def file_not_ready(job_id: str, status: str) -> ProblemError:
-    """Describe a file asked for before, or without, a finished report."""
-    return ProblemError(
-        409,
-        "file-not-ready",
-        "The report has no file",
-        f"Report {job_id!r} is {status}; only a report that is done has a file.",
-    )
-
-
 async def _on_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class alone
     return problem_response(error.problem, dict(error.headers or {}))
@@ -64,27 +59,49 @@ async def _on_problem(_: Request, error: Exception) -> Response:
 
 async def _on_http_exception(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-    problem = Problem(
-        type="about:blank",  # RFC 9457: nothing beyond what the status code says
-        title=error.detail,
-        status=error.status_code,
-        detail=error.detail,
-    )
-    return problem_response(problem, dict(error.headers or {}))
+    if error.status_code == HTTP_400_BAD_REQUEST:
+        # FastAPI's only one: a body that stops the JSON parser itself, such as bytes that are
+        # no text, or lists nested without end.
+        return problem_response(_malformed(error.detail))
+    return problem_response(_unexplained(error.status_code), dict(error.headers or {}))
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     errors = [_input_error(entry) for entry in error.errors()]
-    malformed = any(entry["type"] == "json_invalid" for entry in error.errors())
+    detail = "; ".join(f"{entry['in']}: {entry['says']}" for entry in errors)
+    if any(entry["rule"] == "json_invalid" for entry in errors):
+        return problem_response(_malformed(detail))
     problem = Problem(
-        type=TYPE_PREFIX + ("malformed-json" if malformed else "invalid-request"),
-        title="The request is not JSON" if malformed else "The request was understood and refused",
-        status=HTTP_400_BAD_REQUEST if malformed else HTTP_422_UNPROCESSABLE_CONTENT,
-        detail="; ".join(f"{entry['in']}: {entry['says']}" for entry in errors),
+        type=TYPE_PREFIX + "invalid-request",
+        title="The request was understood and refused",
+        status=HTTP_422_UNPROCESSABLE_CONTENT,
+        detail=detail,
         errors=errors,
     )
     return problem_response(problem)
+
+
+async def _on_crash(_: Request, __: Exception) -> Response:
+    # The server logs the traceback; the client gets none of it.
+    return problem_response(_unexplained(HTTP_500_INTERNAL_SERVER_ERROR))
+
+
+def _malformed(detail: str) -> Problem:
+    return Problem(
+        type=TYPE_PREFIX + "malformed-json",
+        title="The request is not JSON",
+        status=HTTP_400_BAD_REQUEST,
+        detail=detail,
+    )
+
+
+def _unexplained(status_code: int) -> Problem:
+    # RFC 9457: "about:blank" says nothing beyond what the status code says.
+    status = HTTPStatus(status_code)
+    return Problem(
+        type="about:blank", title=status.phrase, status=status, detail=status.description
+    )
 
 
 def _input_error(entry: dict[str, Any]) -> dict[str, Any]:
@@ -100,3 +117,4 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(Exception, _on_crash)

@@ -1,0 +1,96 @@
+"""What accepting a job writes is what Dramatiq's own `actor.send()` would have written."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from dramatiq import Message
+from redis import Redis
+
+from reports.spec import ReportSpec
+from tests.shop import DAY, ROOT
+from workers.messages import TESTED_DRAMATIQ, UntestedDramatiqError, check_dramatiq_version
+from workers.settings import TierSettings
+from workers.store import JobStore
+
+JOB_ID = "d" * 32
+
+#: Sends through the worker's own actor and broker, with the ids and the moment that it is given.
+SEND = """
+import json, sys
+from types import SimpleNamespace
+from unittest.mock import patch
+
+from workers.fixed import build_report
+
+job_id, message_id, redis_message_id, timestamp = json.loads(sys.argv[1])
+with (
+    patch("dramatiq.message.uuid", SimpleNamespace(uuid4=lambda: message_id)),
+    patch("dramatiq.message.time", SimpleNamespace(time=lambda: timestamp / 1000)),
+    patch("dramatiq.brokers.redis.uuid4", lambda: redis_message_id),
+):
+    build_report.send(job_id)
+"""
+
+
+def contents(queues: Redis) -> dict[bytes | str, object]:
+    """Every key of the queue with its exact content."""
+    found: dict[bytes | str, object] = {}
+    for key in queues.keys("dramatiq:reports*"):
+        if queues.type(key) == b"hash":
+            found[key] = queues.hgetall(key)
+        else:
+            found[key] = queues.lrange(key, 0, -1)
+    return found
+
+
+@pytest.mark.medium
+def test_accepting_writes_the_very_bytes_of_send(
+    tier: TierSettings, queues: Redis, data_set: Mapping[str, str], tmp_path: Path
+) -> None:
+    async def accept() -> None:
+        async with JobStore(tier) as store:
+            await store.accept(JOB_ID, ReportSpec.model_validate(DAY))
+
+    asyncio.run(accept())
+    accepted = contents(queues)
+    (written,) = queues.hvals("dramatiq:reports.msgs")
+    assert isinstance(written, bytes)
+    message: Message[None] = Message.decode(written)
+    assert message.args == (JOB_ID,)
+    queues.flushdb()
+
+    ids = [
+        *(JOB_ID, message.message_id, message.options["redis_message_id"]),
+        message.message_timestamp,
+    ]
+    environment = {
+        **os.environ,
+        **data_set,
+        "OFFLOOP_REDIS_URL": str(tier.redis_url),
+        "OFFLOOP_FILES_DIR": str(tmp_path),
+    }
+    subprocess.run(
+        [sys.executable, "-c", SEND, json.dumps(ids)], check=True, env=environment, cwd=ROOT
+    )
+
+    sent = contents(queues)
+    assert set(sent) == {b"dramatiq:reports", b"dramatiq:reports.msgs"}
+    assert accepted == sent
+
+
+def test_the_installed_dramatiq_was_tested() -> None:
+    check_dramatiq_version()
+
+    assert version("dramatiq") in TESTED_DRAMATIQ
+
+
+def test_another_dramatiq_is_refused_by_its_name() -> None:
+    with pytest.raises(UntestedDramatiqError, match=r"dramatiq 99\.0 is installed.* 2\.2\.1"):
+        check_dramatiq_version("99.0")

@@ -1,0 +1,153 @@
+"""The apps and the job tier as the lab starts them, on a data set that is quick to build."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import httpx
+from redis import Redis
+
+from offloop.stack import catalog
+from offloop.stack.ports import free_port
+from offloop.stack.redis import embedded_redis
+from offloop.stack.service import Service
+from offloop.stack.supervisor import Stack
+from workers.queues import Queue
+from workers.records import record_key
+
+ROOT = Path(__file__).resolve().parents[1]
+
+#: Seconds. A guard against hanging: five times what the slowest step of these tests may take.
+HANG_S = 60.0
+
+NAIVE = catalog.WAYS["naive_app.reports"]
+FIXED = catalog.WAYS["fixed_app.reports"]
+
+FINAL = {"done", "failed", "cancelled"}
+
+#: A report that takes no time to speak of, and the largest there is.
+DAY = {"shipped_from": "1995-03-01", "shipped_to": "1995-03-01", "format": "csv"}
+EVERYTHING = {"shipped_from": "1992-01-02", "shipped_to": "1998-12-01", "format": "csv"}
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+
+def wait_for(look: Callable[[], T | None]) -> T:
+    """The first true thing that `look` returns."""
+    deadline = time.monotonic() + HANG_S
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        time.sleep(0.02)
+    return seen
+
+
+@dataclass(frozen=True)
+class Shop:
+    """One stack, and the services that tests start in it."""
+
+    stack: Stack
+    site: catalog.Site
+    environment: Mapping[str, str]
+
+    def api(self, way: catalog.Way, name: str | None = None) -> Service:
+        service = self._here(catalog.api(way, self.site))
+        return replace(service, name=name or service.name)
+
+    def worker(self, number: int = 1) -> Service:
+        return self._here(catalog.worker(Queue.REPORTS, number, self.site))
+
+    def log(self, service: str) -> str:
+        return (self.stack.log_dir / f"{service}.log").read_text()
+
+    def _here(self, service: Service) -> Service:
+        return replace(service, env={**service.env, **self.environment})
+
+
+@contextmanager
+def open_shop(logs: Path, environment: Mapping[str, str]) -> Iterator[Shop]:
+    """A stack of its own, with a broker: for tests that break things."""
+    with Stack(logs) as stack:
+        broker = embedded_redis(stack.folder / "redis", free_port())
+        stack.start(broker)
+        yield Shop(stack, catalog.Site(ROOT, stack.folder / "files", broker.url), environment)
+
+
+def client_of(service: Service) -> httpx.Client:
+    """A client without a proxy, and with a timeout that only a hanging server meets."""
+    assert service.url is not None
+    return httpx.Client(base_url=service.url, timeout=HANG_S, trust_env=False)
+
+
+def order(client: httpx.Client, spec: Mapping[str, str]) -> Json:
+    """Order a report and return it when it is finished, whichever app is asked."""
+    answer = client.post("/reports", json=dict(spec))
+    assert answer.status_code in {201, 202}, answer.text
+    return answer.json() if answer.status_code == 201 else follow(client, answer)
+
+
+def follow(client: httpx.Client, accepted: httpx.Response) -> Json:
+    """Follow a `202` to the end of its job."""
+    location = accepted.headers["Location"]
+
+    def finished() -> Json | None:
+        answer = client.get(location, headers={"Prefer": "wait=10"})
+        assert answer.status_code == 200, answer.text
+        job: Json = answer.json()
+        return job if job["status"] in FINAL else None
+
+    return wait_for(finished)
+
+
+def slowest_ping(client: httpx.Client, spec: Mapping[str, str]) -> float:
+    """The slowest `/ping` while a report is made, as a share of the time the report took.
+
+    With a pause after each, or the pings themselves would starve the worker.
+    """
+    with ThreadPoolExecutor(1) as customer:
+        begin = time.monotonic()
+        report = customer.submit(lambda: (order(client, spec), time.monotonic() - begin))
+        slowest = 0.0
+        while not wait([report], timeout=0.02).done:
+            sent = time.monotonic()
+            assert client.get("/ping").status_code == 200
+            slowest = max(slowest, time.monotonic() - sent)
+        return slowest / report.result()[1]
+
+
+@contextmanager
+def unwritable(folder: Path) -> Iterator[None]:
+    """Put a file where a folder was: root may write into any folder."""
+    aside = folder.with_name(f"{folder.name}-aside")
+    folder.rename(aside)
+    folder.touch()
+    try:
+        yield
+    finally:
+        folder.unlink()
+        aside.rename(folder)
+
+
+def disconnect_others(redis: Redis) -> None:
+    """Close the connections of all other clients that use the same database, and see them gone."""
+    mine = redis.client_id()
+    database = str(redis.connection_pool.connection_kwargs["db"])
+
+    def others() -> set[str]:
+        clients = redis.client_list()
+        return {c["id"] for c in clients if c["db"] == database and int(c["id"]) != mine}
+
+    connected = others()
+    for client in connected:
+        redis.client_kill_filter(_id=client)
+    wait_for(lambda: not connected & others())
+
+
+def read_record(records: Redis, job_id: str) -> dict[str, str]:
+    """The record of a job, as text."""
+    raw = cast("dict[bytes, bytes]", records.hgetall(record_key(job_id)))
+    return {name.decode(): value.decode() for name, value in raw.items()}

@@ -1,0 +1,50 @@
+"""The lesson is the diff: it must stay short enough to be read."""
+
+import difflib
+from pathlib import Path
+
+import pytest
+
+from offloop.bench.experiment import Experiment, experiment_files, load_experiment
+from offloop.project import project_root
+
+ROOT = project_root()
+
+#: Lines of `diff -u` that can be read at one sitting.
+READABLE_LINES = 150
+
+#: The modules that are read side by side.
+LESSON = ("main.py", "reports.py")
+
+#: What an arm is made of.
+PARTS = ("way", "server", "tier", "pools")
+
+
+def unified_diff(one: Path, other: Path) -> list[str]:
+    before, after = (path.read_text().splitlines() for path in (one, other))
+    return list(difflib.unified_diff(before, after, str(one), str(other), lineterm=""))
+
+
+def test_the_difference_between_the_apps_can_be_read_at_one_sitting() -> None:
+    pairs = [(ROOT / "naive_app" / name, ROOT / "fixed_app" / name) for name in LESSON]
+    length = sum(len(unified_diff(*pair)) for pair in pairs)
+
+    assert 0 < length < READABLE_LINES
+
+
+def experiments() -> dict[str, Experiment]:
+    files = experiment_files(ROOT / "loadtests" / "experiments")
+    return {slug: load_experiment(path) for slug, path in files.items()}
+
+
+def test_there_are_experiments() -> None:
+    assert experiments()
+
+
+@pytest.mark.parametrize("experiment", experiments().values(), ids=experiments().keys())
+def test_one_thing_changes_between_naive_and_fixed(experiment: Experiment) -> None:
+    naive, fixed = experiment.arms["naive"], experiment.arms["fixed"]
+
+    changed = [part for part in PARTS if getattr(naive, part) != getattr(fixed, part)]
+
+    assert len(changed) == 1, changed

@@ -1,0 +1,58 @@
+"""A real worker: what it does with messages that it should not act on."""
+
+import httpx
+import pytest
+from redis import Redis
+
+from tests.shop import DAY, Shop, order, wait_for
+from workers.messages import build_report_message
+
+pytestmark = pytest.mark.medium
+
+QUEUE = "dramatiq:reports"
+
+
+def deliver(shop: Shop, job_id: str) -> None:
+    """Queue a message for a job, and return when a worker is through with it."""
+    message = build_report_message(job_id)
+    with Redis.from_url(shop.site.redis_url or "") as queues:
+        queues.hset(f"{QUEUE}.msgs", message.options["redis_message_id"], message.encode())
+        queues.rpush(QUEUE, message.options["redis_message_id"])
+        wait_for(lambda: not queues.exists(f"{QUEUE}.msgs"))
+        assert not queues.exists(f"{QUEUE}.XQ")
+
+
+def test_a_message_delivered_again_does_not_do_the_job_again(
+    shop: Shop, fixed: httpx.Client
+) -> None:
+    job = order(fixed, DAY)
+    file = shop.site.files / "fixed" / f"{job['job_id']}.csv.gz"
+    before = file.stat()
+
+    deliver(shop, job["job_id"])
+
+    assert fixed.get(f"/reports/{job['job_id']}").json() == job
+    assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_a_message_for_a_job_that_is_forgotten_does_nothing(
+    shop: Shop, fixed: httpx.Client
+) -> None:
+    deliver(shop, "f" * 32)
+
+    assert fixed.get(f"/reports/{'f' * 32}").status_code == 404
+    assert order(fixed, DAY)["status"] == "done"
+
+
+def test_the_log_tells_the_life_of_a_job(shop: Shop, fixed: httpx.Client) -> None:
+    job = order(fixed, DAY)
+
+    log = wait_for(
+        lambda: (
+            shop.log("worker-reports-1")
+            if f"job completed job_id={job['job_id']}" in shop.log("worker-reports-1")
+            else ""
+        )
+    )
+
+    assert f"job started job_id={job['job_id']} attempt=1" in log

@@ -1,0 +1,136 @@
+"""Accepting and finding jobs, on a real server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import pytest
+from redis import Redis
+
+from offloop.stack.ports import free_port
+from reports.models import Job, JobStatus
+from reports.spec import ReportSpec
+from tests.shop import DAY, disconnect_others, read_record
+from workers.batching import MAX_BATCH
+from workers.records import record_key, spec_from_record
+from workers.settings import TierSettings
+from workers.store import MAX_CONNECTIONS, BrokerUnavailableError, JobStore
+
+pytestmark = pytest.mark.medium
+
+SPEC = ReportSpec.model_validate(DAY)
+QUEUE = "dramatiq:reports"
+
+T = TypeVar("T")
+
+
+def with_store(tier: TierSettings, use: Callable[[JobStore], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with JobStore(tier) as store:
+            return await use(store)
+
+    return asyncio.run(run())
+
+
+def job_id(number: int) -> str:
+    return f"{number:032x}"
+
+
+def accept(tier: TierSettings, count: int = 1) -> list[Job]:
+    async def use(store: JobStore) -> list[Job]:
+        return await asyncio.gather(*(store.accept(job_id(n), SPEC) for n in range(count)))
+
+    return with_store(tier, use)
+
+
+def test_records_and_queues_are_kept_in_different_databases(
+    tier: TierSettings, queues: Redis, records: Redis
+) -> None:
+    """Dramatiq's maintenance runs KEYS over its database: it must not walk every record."""
+    accept(tier, 3)
+
+    assert set(queues.keys()) == {b"dramatiq:reports", b"dramatiq:reports.msgs"}
+    assert set(records.keys()) == {record_key(job_id(n)).encode() for n in range(3)}
+
+
+def test_all_jobs_of_a_burst_are_written_and_share_batches(
+    tier: TierSettings, queues: Redis, records: Redis
+) -> None:
+    count = 3 * MAX_BATCH
+    records.config_resetstat()
+
+    jobs = accept(tier, count)
+
+    assert [job.status for job in jobs] == [JobStatus.QUEUED] * count
+    assert records.dbsize() == count
+    assert queues.llen(QUEUE) == queues.hlen(f"{QUEUE}.msgs") == count
+    assert set(queues.lrange(QUEUE, 0, -1)) == set(queues.hkeys(f"{QUEUE}.msgs"))
+    # Four at most are these jobs, some are of a worker that polls the same server.
+    assert records.info("commandstats")["cmdstat_evalsha"]["calls"] < count / 2
+
+
+def test_a_job_is_found_as_it_was_accepted(tier: TierSettings, records: Redis) -> None:
+    (job,) = accept(tier)
+
+    assert with_store(tier, lambda store: store.find(job.job_id)) == job
+    assert spec_from_record(read_record(records, job.job_id)) == SPEC
+
+
+@pytest.mark.parametrize("unknown", ["0" * 32, "", "*", "job:x", "\0", "\ufffd"])
+def test_an_id_that_names_no_job_finds_none(tier: TierSettings, unknown: str) -> None:
+    accept(tier)
+    other = unknown if unknown != job_id(0) else job_id(7)
+
+    assert with_store(tier, lambda store: store.find(other)) is None
+
+
+def test_a_record_does_not_stay_for_ever(tier: TierSettings, records: Redis) -> None:
+    (job,) = accept(tier)
+
+    assert 0 < records.ttl(record_key(job.job_id)) <= tier.record_ttl_s
+
+
+def test_more_reads_than_connections_wait_for_their_turn(
+    tier: TierSettings, records: Redis
+) -> None:
+    (job,) = accept(tier)
+
+    async def use(store: JobStore) -> list[Job | None]:
+        return await asyncio.gather(*(store.find(job.job_id) for _ in range(10 * MAX_CONNECTIONS)))
+
+    assert with_store(tier, use) == [job] * (10 * MAX_CONNECTIONS)
+
+
+def test_connections_that_the_server_closed_fail_no_request(
+    tier: TierSettings, records: Redis
+) -> None:
+    """As after a restart of the broker, or behind a proxy that closes idle connections."""
+
+    async def use(store: JobStore) -> list[Job | None]:
+        async def find_many() -> list[Job | None]:
+            return await asyncio.gather(*(store.find(job_id(0)) for _ in range(MAX_CONNECTIONS)))
+
+        await store.accept(job_id(0), SPEC)
+        await find_many()
+        disconnect_others(records)
+        await asyncio.sleep(0)  # one turn of the loop, which reads that they were closed
+        await store.accept(job_id(1), SPEC)
+        return await find_many()
+
+    found = with_store(tier, use)
+
+    assert {job.job_id for job in found if job} == {job_id(0)}
+    assert None not in found
+
+
+def test_a_broker_that_is_not_there_is_unavailable() -> None:
+    nowhere = TierSettings.model_validate({"redis_url": f"redis://127.0.0.1:{free_port()}/0"})
+    attempts: list[Callable[[JobStore], Awaitable[object]]] = [
+        lambda store: store.ping(),
+        lambda store: store.find(job_id(0)),
+        lambda store: store.accept(job_id(0), SPEC),
+    ]
+
+    for attempt in attempts:
+        with pytest.raises(BrokerUnavailableError):
+            with_store(nowhere, attempt)
