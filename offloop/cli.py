@@ -11,6 +11,7 @@ from offloop.bench.cli import bench, list_experiments
 from offloop.errors import ExitCode
 from offloop.load.cli import load
 from offloop.preflight import preflight
+from offloop.up import up
 
 app = typer.Typer(
     help="See why an async FastAPI service stalls, and prove the fix.",
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.command()(bench)
 app.command("list")(list_experiments)
+app.command()(up)
 app.command()(preflight)
 app.command()(load)
 

@@ -30,9 +30,7 @@ class AttemptStore:
 
     def __init__(self, settings: TierSettings) -> None:
         self._ttl_s = settings.record_ttl_s
-        self._redis = Redis.from_url(
-            str(settings.redis_url), db=settings.records_db, decode_responses=True
-        )
+        self._redis = Redis.from_url(settings.records_url, decode_responses=True)
         self._claim = self._redis.register_script(scripts.source("claim"))
         self._update = self._redis.register_script(scripts.source("update"))
 

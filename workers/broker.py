@@ -34,4 +34,5 @@ def make_broker(settings: TierSettings) -> RedisBroker:
     return RedisBroker(  # type: ignore[no-untyped-call]
         client=Redis.from_url(str(settings.redis_url)),
         middleware=[TimeLimit(), ShutdownNotifications(), MetricsServer()],
+        heartbeat_timeout=settings.heartbeat_timeout_ms,
     )

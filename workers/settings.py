@@ -1,5 +1,7 @@
 """How the job tier is set up; every field is an environment variable ``OFFLOOP_…``."""
 
+from urllib.parse import urlsplit
+
 from pydantic import Field, RedisDsn
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -19,6 +21,18 @@ class TierSettings(BaseSettings):
     #: Seconds a job is remembered after it was accepted or, later, finished.
     record_ttl_s: int = Field(default=7 * 24 * 3600, gt=0)
 
+    #: Milliseconds of silence after which a worker counts as dead and its jobs are given to
+    #: others. Too short is not wrong, only wasteful: a job that runs twice finishes once.
+    heartbeat_timeout_ms: int = Field(default=2000, gt=0)
+
+    #: Seconds between two looks for dead workers, and for files that have expired.
+    recovery_interval_s: float = Field(default=1.0, gt=0)
+    expiry_interval_s: float = Field(default=60.0, gt=0)
+
+    #: Seconds a report's file is kept, and bytes that all of them may take together.
+    file_ttl_s: float = Field(default=7 * 24 * 3600, gt=0)
+    files_max_bytes: int = Field(default=10 * 10**9, gt=0)
+
     @property
     def broker_db(self) -> int:
         """The database number of the queues."""
@@ -28,3 +42,8 @@ class TierSettings(BaseSettings):
     def records_db(self) -> int:
         """The database number of the job records."""
         return self.broker_db + 1
+
+    @property
+    def records_url(self) -> str:
+        """Server and database number of the job records: a client obeys the number in the URL."""
+        return urlsplit(str(self.redis_url))._replace(path=f"/{self.records_db}").geturl()

@@ -3,19 +3,24 @@
 from types import TracebackType
 from typing import Self, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.maint_notifications import MaintNotificationsConfig
 
 from reports.models import Job, JobStatus, now
 from reports.spec import ReportSpec
 from workers import scripts
 from workers.batching import Batcher
-from workers.messages import build_report_message
+from workers.messages import build_report_message, check_dramatiq_version
 from workers.queues import NAMESPACE, Queue
 from workers.records import job_from_record, record_key
 from workers.settings import TierSettings
+
+#: Connections of one API process: one for notices of finished jobs, one for the batch of accepts
+#: on its way, the rest for reads, which take a millisecond each.
+MAX_CONNECTIONS = 32
 
 
 class BrokerUnavailableError(Exception):
@@ -23,19 +28,30 @@ class BrokerUnavailableError(Exception):
 
 
 class JobStore:
-    """Asynchronous access to the jobs. Use it as an async context manager."""
+    """Asynchronous access to the jobs. Use it as an async context manager.
+
+    Raises:
+        UntestedDramatiqError: On entering, if Dramatiq might read our messages in another way.
+    """
 
     def __init__(self, settings: TierSettings) -> None:
         self.settings = settings
-        self.redis = Redis.from_url(
-            str(settings.redis_url),
-            db=settings.records_db,
+        # Blocking: with more requests than connections the rest wait for their turn. The usual
+        # pool fails them, as if the broker were gone.
+        pool = BlockingConnectionPool.from_url(
+            settings.records_url,
+            max_connections=MAX_CONNECTIONS,
+            timeout=settings.broker_deadline_s,
             decode_responses=True,
             socket_timeout=settings.broker_deadline_s,
             socket_connect_timeout=settings.broker_deadline_s,
             # Accepting must not be repeated behind our back: a script that timed out may have run.
             retry=Retry(NoBackoff(), retries=0),
+            # With them on, redis-py 8.1 takes a connection that the server closed for a good one:
+            # after a restart of the broker each idle connection would fail one request.
+            maint_notifications_config=MaintNotificationsConfig(enabled=False),
         )
+        self.redis = Redis.from_pool(pool)
         self._accept = self.redis.register_script(scripts.source("accept"))
         self._fixed_arguments = (
             settings.broker_db,
@@ -46,6 +62,7 @@ class JobStore:
         self._batches = Batcher(self._accept_batch)
 
     async def __aenter__(self) -> Self:
+        check_dramatiq_version()
         return self
 
     async def __aexit__(

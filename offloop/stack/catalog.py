@@ -104,5 +104,18 @@ def worker(queue: str, number: int, site: Site) -> Service:
     )
 
 
+def housekeeping(site: Site) -> Service:
+    """The one process that looks after what slots, jobs and files leave behind."""
+    metrics_port = free_port()
+    return Service(
+        name="housekeeping",
+        command=(sys.executable, "-m", "workers.housekeeping"),
+        env=site.environment(metrics_port, files="fixed"),
+        nice=NICE_API,
+        ready=HttpOk(_metrics_url(metrics_port)),
+        metrics_url=_metrics_url(metrics_port),
+    )
+
+
 def _metrics_url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}/metrics"

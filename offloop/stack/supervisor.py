@@ -250,15 +250,21 @@ class Stack:
         Raises:
             ServiceDied: If a service ended unasked.
         """
-        for process in self._snapshot().values():
-            status = process.status()
-            if status is not None and process.service and not process.asked_to_end:
-                raise ServiceDied(
-                    process.name,
-                    f"ended unasked: it {status}; its whole log is {process.log}",
-                    status=status,
-                    log_tail=log_tail(process.log),
-                )
+        for died in self.dead():
+            raise died
+
+    def dead(self) -> list[ServiceDied]:
+        """Every service that ended unasked."""
+        return [
+            ServiceDied(
+                process.name,
+                f"ended unasked: it {status}; its whole log is {process.log}",
+                status=status,
+                log_tail=log_tail(process.log),
+            )
+            for process in self._snapshot().values()
+            if process.service and not process.asked_to_end and (status := process.status())
+        ]
 
     def pids(self) -> dict[str, list[int]]:
         """For each running process, its process id and then those of its descendants."""

@@ -1,0 +1,135 @@
+"""`offloop up`: the services without containers, kept up until Ctrl-C."""
+
+import json
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from offloop.bench.broker import given_broker
+from offloop.errors import explained
+from offloop.project import NotACheckoutError, project_root
+from offloop.stack import catalog
+from offloop.stack.errors import StackError
+from offloop.stack.keeper import Keeper
+from offloop.stack.ports import free_port
+from offloop.stack.redis import embedded_redis
+from offloop.stack.service import Service
+from offloop.stack.supervisor import Stack
+
+#: Seconds between two looks at the services.
+_LOOK_S = 0.2
+
+_QUEUE = "reports"
+
+_ORDER = '{"shipped_from": "1995-01-01", "shipped_to": "1995-12-31", "format": "csv"}'
+
+
+class Side(StrEnum):
+    """Which of the two apps to run."""
+
+    NAIVE = "naive"
+    FIXED = "fixed"
+    BOTH = "both"
+
+
+def up(
+    side: Annotated[Side, typer.Argument(help="Which of the two apps.")] = Side.BOTH,
+    slots: Annotated[int, typer.Option(min=1, help="Worker slots of the fixed side.")] = 1,
+) -> None:
+    """Run the apps without containers until Ctrl-C; what dies is started again.
+
+    Prints where everything is and what to try, and writes it to .offloop/up.json. Jobs and
+    finished reports are kept in .offloop/up from one time to the next.
+    """
+    console = Console()
+    with explained(NotACheckoutError, StackError, OSError):
+        root = project_root()
+        state = root / ".offloop"
+        services = _services(side, slots, root, state / "up")
+        with Stack(state / "up" / "logs") as stack:
+            keeper = Keeper(
+                stack, services, lambda text: console.print(f"  {escape(text)}", highlight=False)
+            )
+            console.print("Starting …")
+            keeper.start()
+            listing = state / "up.json"
+            try:
+                _write(listing, stack, services)
+                _show(console, services, stack.log_dir)
+                while True:
+                    time.sleep(_LOOK_S)
+                    if keeper.look():
+                        _write(listing, stack, services)
+            finally:
+                listing.unlink(missing_ok=True)
+
+
+def _services(side: Side, slots: int, root: Path, folder: Path) -> tuple[Service, ...]:
+    ways = {way.service: way for way in catalog.WAYS.values()}
+    files = folder / "files"
+    services: list[Service] = []
+    if side is not Side.FIXED:
+        services.append(catalog.api(ways["naive"], catalog.Site(root, files, None)))
+    if side is not Side.NAIVE:
+        redis_url = given_broker()
+        if redis_url is None:
+            broker = embedded_redis(folder / "redis", free_port())
+            services.append(broker)
+            redis_url = f"{broker.url}/0"
+        site = catalog.Site(root, files, redis_url)
+        services.append(catalog.api(ways["fixed"], site))
+        services += [catalog.worker(_QUEUE, number + 1, site) for number in range(slots)]
+        services.append(catalog.housekeeping(site))
+    return tuple(services)
+
+
+def _write(listing: Path, stack: Stack, services: Sequence[Service]) -> None:
+    pids = stack.pids()
+    content = {
+        "services": [
+            {
+                "name": service.name,
+                "pid": pids[service.name][0] if service.name in pids else None,
+                "url": service.url,
+                "metrics_url": service.metrics_url,
+            }
+            for service in services
+        ]
+    }
+    partial = listing.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n")
+    partial.replace(listing)
+
+
+def _show(console: Console, services: Sequence[Service], logs: Path) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("service", "URL", "metrics"):
+        table.add_column(heading)
+    for service in services:
+        table.add_row(service.name, service.url or "", service.metrics_url or "")
+    console.print(table)
+    console.print("Try, in another terminal:")
+    for service in services:
+        for command in _to_try(service):
+            console.print(f"  {command}", highlight=False, soft_wrap=True)
+    console.print(f"Logs are in {logs}. Ctrl-C stops everything.", highlight=False)
+
+
+def _to_try(service: Service) -> Sequence[str]:
+    """Return what a person may do with a service, as commands."""
+    order = f"curl -i {service.url}/reports -H 'Content-Type: application/json' -d '{_ORDER}'"
+    match service.name:
+        case Side.NAIVE:
+            return order, f"curl -i {service.url}/ping"
+        case Side.FIXED:
+            return order, f"curl -i {service.url}/reports/JOB_ID -H 'Prefer: wait=10'"
+        case _:
+            return ()
