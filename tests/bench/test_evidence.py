@@ -133,6 +133,22 @@ def test_where_only_others_code_was_seen_nobody_is_named(file: str) -> None:
     assert guilty_frame([seen(100, f"run@{file}#5")], ROOT) is None
 
 
+def test_a_process_that_does_a_little_of_everything_is_held_by_nothing() -> None:
+    waits = seen(80, "select@/usr/lib/python3.11/selectors.py#1")
+
+    assert guilty_frame([waits, seen(20, "limit", "ping")], ROOT) is None
+
+
+def test_a_thread_is_held_by_a_function_with_all_that_it_calls() -> None:
+    waits = seen(60, "select@/usr/lib/python3.11/selectors.py#1")
+    calls = [seen(22, "report", "price"), seen(18, "report")]
+
+    assert guilty_frame([waits, *calls], ROOT) == (
+        Frame("price", "/checkout/reports/price.py", 1),
+        0.22,
+    )
+
+
 def test_where_nothing_was_seen_nobody_is_named() -> None:
     assert guilty_frame([], ROOT) is None
 
