@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from offloop.bench.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.errors import ExitCode
 from offloop.machine import affinity
 from offloop.project import NotACheckoutError, project_root
+from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis

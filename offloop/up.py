@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from offloop.bench.broker import given_broker
 from offloop.errors import explained
 from offloop.project import NotACheckoutError, project_root
 from offloop.stack import catalog
+from offloop.stack.broker import given_broker
 from offloop.stack.errors import StackError
 from offloop.stack.keeper import Keeper
 from offloop.stack.ports import free_port

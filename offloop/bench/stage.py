@@ -7,10 +7,10 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
-from offloop.bench.broker import given_broker, without_password
 from offloop.bench.experiment import Arm, Experiment, ExperimentError
 from offloop.bench.idle import wait_until_idle
 from offloop.stack import catalog
+from offloop.stack.broker import given_broker, without_password
 from offloop.stack.errors import StackError
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis

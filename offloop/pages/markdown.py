@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from offloop.bench.results import RUN_FILE, Run
+from offloop.bench.verdicts import Verdict
 from offloop.pages.arms import columns, rows
 from offloop.project import project_root
 
@@ -40,6 +41,8 @@ def renew(text: str, run: Run) -> str:
 def main() -> None:
     """Renew the files named on the command line from the latest run."""
     run = Run.model_validate_json((project_root() / "runs" / "latest" / RUN_FILE).read_text())
+    if run.interrupted or run.verdict is not Verdict.PASS:
+        sys.exit("runs/latest did not end with a pass, so it is not what the README should show.")
     for name in sys.argv[1:]:
         path = Path(name)
         path.write_text(renew(path.read_text(), run))

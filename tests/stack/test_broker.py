@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from offloop.bench.broker import REDIS_URL_VARIABLE, given_broker, without_password
+from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
