@@ -4,7 +4,7 @@ from base64 import b64encode
 
 from fastapi.responses import FileResponse
 
-from reports.models import Job, JobStatus
+from reports.models import Job
 from reports.storage import ReportFiles
 from web.problems import ProblemError
 
@@ -15,7 +15,7 @@ def report_file(files: ReportFiles, job: Job) -> FileResponse:
     Raises:
         ProblemError: 409, the report is not done; 410, the file is not there any more.
     """
-    if job.status is not JobStatus.DONE or job.result is None:
+    if job.result is None:
         raise ProblemError(
             409,
             "file-not-ready",

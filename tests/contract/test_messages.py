@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import pytest
 from dramatiq import Message
@@ -19,7 +20,8 @@ from workers.messages import TESTED_DRAMATIQ, UntestedDramatiqError, check_drama
 from workers.settings import TierSettings
 from workers.store import JobStore
 
-JOB_ID = "d" * 32
+#: Accepted in one batch; the order is part of what is compared.
+JOB_IDS = [digit * 32 for digit in "abc"]
 
 #: Sends through the worker's own actor and broker, with the ids and the moment that it is given.
 SEND = """
@@ -29,13 +31,13 @@ from unittest.mock import patch
 
 from workers.fixed import build_report
 
-job_id, message_id, redis_message_id, timestamp = json.loads(sys.argv[1])
-with (
-    patch("dramatiq.message.uuid", SimpleNamespace(uuid4=lambda: message_id)),
-    patch("dramatiq.message.time", SimpleNamespace(time=lambda: timestamp / 1000)),
-    patch("dramatiq.brokers.redis.uuid4", lambda: redis_message_id),
-):
-    build_report.send(job_id)
+for job_id, message_id, redis_message_id, timestamp in json.loads(sys.argv[1]):
+    with (
+        patch("dramatiq.message.uuid", SimpleNamespace(uuid4=lambda: message_id)),
+        patch("dramatiq.message.time", SimpleNamespace(time=lambda: (timestamp + 0.5) / 1000)),
+        patch("dramatiq.brokers.redis.uuid4", lambda: redis_message_id),
+    ):
+        build_report.send(job_id)
 """
 
 
@@ -50,25 +52,31 @@ def contents(queues: Redis) -> dict[bytes | str, object]:
     return found
 
 
+def message_of(queues: Redis, message_id: bytes) -> Message[None]:
+    written = queues.hget("dramatiq:reports.msgs", message_id)
+    assert isinstance(written, bytes)
+    return Message.decode(written)
+
+
 @pytest.mark.medium
 def test_accepting_writes_the_very_bytes_of_send(
     tier: TierSettings, queues: Redis, data_set: Mapping[str, str], tmp_path: Path
 ) -> None:
     async def accept() -> None:
         async with JobStore(tier) as store:
-            await store.accept(JOB_ID, ReportSpec.model_validate(DAY))
+            spec = ReportSpec.model_validate(DAY)
+            await asyncio.gather(*(store.accept(job_id, spec) for job_id in JOB_IDS))
 
     asyncio.run(accept())
     accepted = contents(queues)
-    (written,) = queues.hvals("dramatiq:reports.msgs")
-    assert isinstance(written, bytes)
-    message: Message[None] = Message.decode(written)
-    assert message.args == (JOB_ID,)
+    queued = cast("list[bytes]", queues.lrange("dramatiq:reports", 0, -1))
+    messages = [message_of(queues, message_id) for message_id in queued]
+    assert [message.args for message in messages] == [(job_id,) for job_id in JOB_IDS]
     queues.flushdb()
 
-    ids = [
-        *(JOB_ID, message.message_id, message.options["redis_message_id"]),
-        message.message_timestamp,
+    sends = [
+        (message.args[0], message.message_id, message_id.decode(), message.message_timestamp)
+        for message, message_id in zip(messages, queued, strict=True)
     ]
     environment = {
         **os.environ,
@@ -77,7 +85,7 @@ def test_accepting_writes_the_very_bytes_of_send(
         "OFFLOOP_FILES_DIR": str(tmp_path),
     }
     subprocess.run(
-        [sys.executable, "-c", SEND, json.dumps(ids)], check=True, env=environment, cwd=ROOT
+        [sys.executable, "-c", SEND, json.dumps(sends)], check=True, env=environment, cwd=ROOT
     )
 
     sent = contents(queues)

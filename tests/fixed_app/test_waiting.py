@@ -152,9 +152,12 @@ def test_listening_ends_at_once_whatever_it_is_busy_with(tier: TierSettings) -> 
     """While it subscribes, redis-py may swallow a cancellation; it must not swallow the end."""
 
     async def leave_after(turns: int) -> None:
-        async with asyncio.timeout(HANG_S / 2), JobStore(tier) as store, FinishedJobs(store):
-            for _ in range(turns):
-                await asyncio.sleep(0)
+        async with asyncio.timeout(HANG_S / 2) as guard:
+            async with JobStore(tier) as store, FinishedJobs(store):
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+        assert not guard.expired()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     for turns in range(30):
         asyncio.run(leave_after(turns))

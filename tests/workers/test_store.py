@@ -11,6 +11,7 @@ from offloop.stack.ports import free_port
 from reports.models import Job, JobStatus
 from reports.spec import ReportSpec
 from tests.shop import DAY, disconnect_others, read_record
+from workers import messages
 from workers.batching import MAX_BATCH
 from workers.records import record_key, spec_from_record
 from workers.settings import TierSettings
@@ -134,3 +135,12 @@ def test_a_broker_that_is_not_there_is_unavailable() -> None:
     for attempt in attempts:
         with pytest.raises(BrokerUnavailableError):
             with_store(nowhere, attempt)
+
+
+def test_no_job_is_accepted_for_a_dramatiq_that_was_not_tested(
+    tier: TierSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "version", lambda _: "99.0")
+
+    with pytest.raises(messages.UntestedDramatiqError, match=r"dramatiq 99\.0"):
+        accept(tier)
