@@ -10,9 +10,13 @@ from typing import NamedTuple
 from pydantic import BaseModel
 
 #: A callee is named in place of its caller if it takes more than this share of the caller's time:
-#: what a profile should name is the function whose work it is, neither the middleware that
-#: everything passes through nor the line that happened to run most often.
-_MOST = 1 / 2
+#: what a profile should name is the function whose work it is, not the line of it that happened
+#: to run most often.
+_MOST = 0.75
+
+#: Folders of the checkout that are never named: the lab only watches, and what both apps share
+#: is passed by every request.
+_NOT_GUILTY = ("offloop", "web")
 
 #: Share of a thread's time below which nothing of ours is said to hold it: an API that hands its
 #: reports over spends 10 to 20% of its time on two hundred bystanders a second.
@@ -83,7 +87,7 @@ def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float]
     Args:
         stacks: What was seen.
         root: The checkout. What lies in it is ours, except for the environment's packages and
-            the lab itself, which only watches.
+            `_NOT_GUILTY`.
 
     Returns:
         The frame, at the line seen most often, and its share of all samples of its thread; None
@@ -137,7 +141,7 @@ def _function(frame: Frame) -> tuple[str, str]:
 
 def _is_ours(frame: Frame, root: Path) -> bool:
     inside = frame.file.startswith(f"{root}/") and "/site-packages/" not in frame.file
-    return inside and not frame.file.startswith(f"{root}/offloop/")
+    return inside and not frame.file.startswith(tuple(f"{root}/{name}/" for name in _NOT_GUILTY))
 
 
 def py_spy_command(pid: int, seconds: float, output: Path) -> tuple[str, ...]:

@@ -147,7 +147,9 @@ class ExperimentRun:
             for setting in _distinct(arms):
                 setting.wait_until_ready()
             self._reporter.step("calibrating: how long does one report take here?")
-            calibration = calibrate(arms["naive"].api, self._experiment.load.report)
+            calibration = calibrate(
+                generator, arms["naive"].api, self._experiment, stack.folder / "calibration"
+            )
             self._note(calibration)
             yield _Lab(arms, generator, stack.folder, calibration.report_s)
 

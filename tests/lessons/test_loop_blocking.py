@@ -78,7 +78,7 @@ def test_evidence_names_the_work_where_it_is_done_and_not_in_the_api_that_handed
     at_work = {
         (each["arm"], each["process"])
         for each in experiment["evidence"]
-        if each["file"].startswith("reports/")
+        if each["file"].startswith(("reports/", "naive_app/"))
     }
 
     assert at_work == {("naive", "naive"), ("fixed", "worker-reports-1")}
