@@ -19,6 +19,12 @@ _LOOK_S = 0.25
 class NotIdleError(Exception):
     """Work is left that will not end."""
 
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"After {DEADLINE_S:g} s {what}, so the next arm cannot start. The logs of the run say "
+            "what it is doing."
+        )
+
 
 def unfinished(redis: Redis, queues: Sequence[str]) -> dict[str, int]:
     """Count the messages of each queue that are waiting or being worked on; only those above 0."""
@@ -26,39 +32,46 @@ def unfinished(redis: Redis, queues: Sequence[str]) -> dict[str, int]:
     return {queue: count for queue, count in counts.items() if count}
 
 
-def wait_until_idle(
-    redis: Redis | None, queues: Sequence[str], pids: Callable[[], Mapping[str, Sequence[int]]]
-) -> None:
-    """Return once every queue is empty and no service uses more than a little CPU.
+def wait_until_empty(redis: Redis, queues: Sequence[str]) -> None:
+    """Return once every queue is empty.
 
     Args:
-        redis: The broker, if there is one.
+        redis: The broker.
         queues: Names of its queues.
+
+    Raises:
+        NotIdleError: this has not happened within `DEADLINE_S`.
+    """
+    deadline = time.monotonic() + DEADLINE_S
+    while left := unfinished(redis, queues):
+        if time.monotonic() > deadline:
+            raise NotIdleError(f"there are still jobs in the queue {', '.join(left)}")
+        time.sleep(_LOOK_S)
+
+
+def wait_until_quiet(pids: Callable[[], Mapping[str, Sequence[int]]]) -> None:
+    """Return once no service uses more than a little CPU.
+
+    Args:
         pids: Process ids of every service.
 
     Raises:
         NotIdleError: this has not happened within `DEADLINE_S`.
     """
     deadline = time.monotonic() + DEADLINE_S
-    while time.monotonic() < deadline:
-        left = unfinished(redis, queues) if redis else {}
-        if not left:
-            before = _cpu_seconds(pids())
-            time.sleep(_LOOK_S)
-            busy = [
-                name
-                for name, seconds in _cpu_seconds(pids()).items()
-                if seconds - before.get(name, seconds) > IDLE_SHARE * _LOOK_S
-            ]
-            if not busy:
-                return
-            left = dict.fromkeys(busy, 1)
-        else:
-            time.sleep(_LOOK_S)
-    raise NotIdleError(
-        f"After {DEADLINE_S:g} s there is still work in {', '.join(left)}, so the next arm "
-        "cannot start. The logs of the run say what they are doing."
-    )
+    while busy := _busy(pids):
+        if time.monotonic() > deadline:
+            raise NotIdleError(f"{', '.join(busy)} is still at work")
+
+
+def _busy(pids: Callable[[], Mapping[str, Sequence[int]]]) -> list[str]:
+    before = _cpu_seconds(pids())
+    time.sleep(_LOOK_S)
+    return [
+        name
+        for name, seconds in _cpu_seconds(pids()).items()
+        if seconds - before.get(name, seconds) > IDLE_SHARE * _LOOK_S
+    ]
 
 
 def _cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from offloop.bench.blocks import run_arm
 from offloop.bench.calibration import Calibration, calibrate
 from offloop.bench.experiment import Evidence, Experiment
 from offloop.bench.expressions import PREDICTED, Measures
+from offloop.bench.idle import wait_until_quiet
 from offloop.bench.measures import measure
 from offloop.bench.plans import block_plan, report_rate
 from offloop.bench.profiling import NoEvidenceError, profile_arm
@@ -90,7 +91,15 @@ class _Lab:
             NotIdleError: one has, for too long.
         """
         for setting in _distinct(self.arms):
-            setting.wait_until_idle()
+            setting.wait_until_empty()
+        wait_until_quiet(self._pids)
+
+    def _pids(self) -> dict[str, list[int]]:
+        return {
+            f"{setting.api.name}'s {name}": pids
+            for setting in _distinct(self.arms)
+            for name, pids in setting.stack.pids().items()
+        }
 
     def others(self, arm: str) -> list[int]:
         """Return the process ids of the stacks that are not behind this arm."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from redis import Redis, RedisError
 
 from offloop.bench.experiment import Arm, Experiment, ExperimentError
-from offloop.bench.idle import wait_until_idle
+from offloop.bench.idle import wait_until_empty
 from offloop.stack import catalog
 from offloop.stack.broker import given_broker, without_password
 from offloop.stack.errors import StackError
@@ -55,19 +55,18 @@ class Setting:
         """
         self.stack.wait_until_ready(*(service.name for service in self.services))
 
-    def wait_until_idle(self) -> None:
-        """Return once queues are empty and processes quiet.
+    def wait_until_empty(self) -> None:
+        """Return once its queues are empty.
 
         Raises:
             NotIdleError: they are not within a minute.
             StackError: the broker does not say.
         """
         if self.redis_url is None:
-            wait_until_idle(None, (), self.stack.pids)
             return
         try:
             with Redis.from_url(self.redis_url) as redis:
-                wait_until_idle(redis, self.queues, self.stack.pids)
+                wait_until_empty(redis, self.queues)
         except RedisError as error:
             raise StackError(
                 f"The broker {without_password(self.redis_url)} does not answer any more: {error}"

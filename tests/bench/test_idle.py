@@ -5,7 +5,7 @@ import pytest
 from redis import Redis
 
 from offloop.bench import idle
-from offloop.bench.idle import NotIdleError, unfinished, wait_until_idle
+from offloop.bench.idle import NotIdleError, unfinished, wait_until_empty, wait_until_quiet
 from offloop.stack.supervisor import Stack
 
 pytestmark = pytest.mark.medium
@@ -24,19 +24,19 @@ def test_a_process_that_works_is_waited_for_and_then_named(tmp_path: Path) -> No
     with Stack(tmp_path / "logs") as stack:
         stack.popen("worker-reports-1", (sys.executable, "-c", BUSY, str(quiet)))
 
-        with pytest.raises(NotIdleError, match="still work in worker-reports-1"):
-            wait_until_idle(None, (), stack.pids)
+        with pytest.raises(NotIdleError, match="worker-reports-1 is still at work"):
+            wait_until_quiet(stack.pids)
 
         quiet.touch()
-        wait_until_idle(None, (), stack.pids)
+        wait_until_quiet(stack.pids)
 
 
 def test_a_queue_with_messages_is_waited_for_and_then_named(queues: Redis) -> None:
     queues.hset("dramatiq:reports.msgs", "id", "message")
 
     assert unfinished(queues, ["reports", "other"]) == {"reports": 1}
-    with pytest.raises(NotIdleError, match="still work in reports"):
-        wait_until_idle(queues, ["reports", "other"], dict)
+    with pytest.raises(NotIdleError, match="jobs in the queue reports"):
+        wait_until_empty(queues, ["reports", "other"])
 
     queues.delete("dramatiq:reports.msgs")
-    wait_until_idle(queues, ["reports", "other"], dict)
+    wait_until_empty(queues, ["reports", "other"])
