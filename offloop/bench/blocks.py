@@ -3,6 +3,9 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from offloop.bench.measures import ArmRun, Scrape
 from offloop.bench.scraping import scrape
@@ -47,9 +50,11 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         setting.stack.check()
         on_progress(progress)
 
+    cpu_before = psutil.cpu_times()
     with ResourceSampler(processes) as sampler:
         log = generator.run(plan, out, watch)
         setting.stack.check()
+    steal = _steal_share(cpu_before, psutil.cpu_times())
     scrapes = {
         name: Scrape(before=before[name], after=scrape(service))
         for name, service in scraped.items()
@@ -59,6 +64,20 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         api=setting.api.name,
         needed=setting.processes(),
         samples=sampler.samples,
+        steal=steal,
         loop=scrapes[setting.api.name],
         workers=[scrapes[service.name] for service in setting.builders],
     )
+
+
+def _steal_share(before: Any, after: Any) -> float | None:  # noqa: ANN401 - differs by system
+    """Return the share of CPU time between two readings that went to other guests of the host.
+
+    Only Linux tells; elsewhere, and where no time has passed, None.
+    """
+    if not hasattr(before, "steal"):
+        return None
+    # Guest time is counted in user time already.
+    passed = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    total = sum(seconds for name, seconds in passed.items() if not name.startswith("guest"))
+    return passed["steal"] / total if total > 0 else None

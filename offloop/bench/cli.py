@@ -33,8 +33,9 @@ from offloop.stack.signals import held, interruptible
 HEADLINE = ("loop_blocking",)
 
 #: Blocks: a verdict is a median, which one odd block of three cannot move.
-BLOCKS = 3
-QUICK_BLOCKS = 2
+BLOCKS = 5
+QUICK_BLOCKS = 3
+MIN_BLOCKS = 2
 
 _EXIT_CODES = {
     Verdict.PASS: ExitCode.PASS,
@@ -60,7 +61,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     blocks: Annotated[
         int | None,
         typer.Option(
-            min=QUICK_BLOCKS, help=f"Passes over all arms, {BLOCKS} by default; more are steadier."
+            min=MIN_BLOCKS, help=f"Passes over all arms, {BLOCKS} by default; more are steadier."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,

@@ -19,8 +19,8 @@ _MOST = 0.75
 _NOT_GUILTY = ("offloop", "web")
 
 #: Share of a thread's time below which nothing of ours is said to hold it: an API that hands its
-#: reports over spends 10 to 20% of its time on two hundred bystanders a second.
-HELD = 1 / 4
+#: reports over spends less than that in its routes.
+HELD = 0.15
 
 _FRAME = re.compile(r"(?P<function>.+?) \((?P<file>.+):(?P<line>\d+)\)$")
 

@@ -39,6 +39,7 @@ class ArmRun:
         api: Name of the API's service.
         needed: The services that this way of answering needs, with their numbers of processes.
         samples: Resources of every process of the stack, and of everything else the lab runs.
+        steal: Share of the machine's CPU time that its host gave to others; None if not known.
         loop: Metrics of the API's process.
         workers: Metrics of the processes that build reports; the API itself where it does.
     """
@@ -47,6 +48,7 @@ class ArmRun:
     api: str
     needed: Mapping[str, int]
     samples: Sequence[ResourceSample]
+    steal: float | None
     loop: Scrape
     workers: Sequence[Scrape]
 
@@ -60,6 +62,7 @@ def measure(run: ArmRun) -> dict[str, float]:
     found |= _loop_measures(run.loop)
     found |= _resource_measures(run)
     found["report.cpu_s"] = _cpu_per_report(run.workers)
+    found["machine.steal_share"] = run.steal
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -31,7 +31,7 @@ from offloop.stack.catalog import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
 
 #: Seconds of load in the extra block that is profiled.
-EVIDENCE_S = 3.0
+EVIDENCE_S = 3.5
 
 #: Seconds after an error within which a service that has died is seen to have died.
 _DEATH_SHOWS_S = 0.5

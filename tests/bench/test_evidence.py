@@ -135,9 +135,9 @@ def test_where_only_others_code_was_seen_nobody_is_named(file: str) -> None:
 
 
 def test_a_process_that_does_a_little_of_everything_is_held_by_nothing() -> None:
-    waits = seen(80, "select@/usr/lib/python3.11/selectors.py#1")
+    waits = seen(90, "select@/usr/lib/python3.11/selectors.py#1")
 
-    assert guilty_frame([waits, seen(20, "limit", "ping")], ROOT) is None
+    assert guilty_frame([waits, seen(10, "limit", "ping")], ROOT) is None
 
 
 def test_a_thread_is_held_by_a_function_with_all_that_it_calls() -> None:

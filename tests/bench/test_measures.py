@@ -14,9 +14,18 @@ def arm_run(
     loop: Scrape = NOTHING,
     workers: tuple[Scrape, ...] = (),
     samples: tuple[ResourceSample, ...] = (),
+    steal: float | None = None,
 ) -> ArmRun:
     needed = {"fixed": 1, "worker-reports-1": 2}
-    return ArmRun(log, api="fixed", needed=needed, samples=samples, loop=loop, workers=workers)
+    return ArmRun(
+        log,
+        api="fixed",
+        needed=needed,
+        samples=samples,
+        steal=steal,
+        loop=loop,
+        workers=workers,
+    )
 
 
 def cpu(reports: int, seconds: float) -> dict[str, float]:

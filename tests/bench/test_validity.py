@@ -1,6 +1,6 @@
 import pytest
 
-from offloop.bench.validity import CPU_FACTOR, MAX_UTILISATION, validity
+from offloop.bench.validity import CPU_FACTOR, MAX_STEAL, MAX_UTILISATION, validity
 from tests.bench.support import SAME_BYTES, block, failed_checks, loop_blocking
 
 ARMS = ("baseline", "naive", "fixed")
@@ -151,3 +151,17 @@ def test_how_many_requests_there_were_is_unknown_if_one_block_does_not_say() -> 
 
     assert failed["fixed_requests"].ok is None
     assert failed["fixed_bystander_sent"].ok is None
+
+
+def test_a_host_that_gave_the_machine_to_others_in_most_blocks_makes_the_run_invalid() -> None:
+    stolen = block(fixed={"machine.steal_share": MAX_STEAL + 0.01})
+    ours = block(fixed={"machine.steal_share": 0.0})
+
+    assert list(failed_checks([stolen, stolen, ours])) == ["machine_ours"]
+    assert not failed_checks([stolen, ours, ours])
+
+
+def test_a_machine_that_does_not_tell_of_its_host_is_not_held_against_the_run() -> None:
+    assert "machine_ours" not in [
+        judged.id for judged in validity(loop_blocking(), [block()], SAME_BYTES)
+    ]

@@ -142,4 +142,4 @@ def test_two_benches_at_once_both_complete(short: Checkout) -> None:
         run = read_run(folder)
         assert not run["interrupted"]
         assert run["experiments"]["loop_blocking"]["error"] is None
-        assert len(blocks_of(run)) == 2
+        assert len(blocks_of(run)) == 3

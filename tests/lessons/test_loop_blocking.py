@@ -91,7 +91,7 @@ def test_run_json_holds_everything(bench: Bench, experiment: dict[str, Any]) -> 
     assert not run["interrupted"]
     assert run["wall_s"] > 0
     assert experiment["error"] is None
-    assert len(experiment["blocks"]) == 2
+    assert len(experiment["blocks"]) == 3
     for measures in (experiment["arms"], *experiment["blocks"]):
         assert measures.keys() == ARMS
     assert experiment["load"]["report_s"] > 0
