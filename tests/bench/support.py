@@ -81,10 +81,10 @@ def bystander(p99_ms: float) -> dict[str, float]:
 
 def reports(seen_p95_ms: float) -> dict[str, float]:
     return {
-        "report.offered": 5,
-        "report.sent": 5,
+        "report.offered": 3,
+        "report.sent": 3,
         "report.dispatch_lag_p99_ms": 2.0,
-        "report.finished": 5,
+        "report.finished": 3,
         "report.service_p50_ms": 600.0,
         "report.seen_p95_ms": seen_p95_ms,
         "report.cpu_s": 0.6,
