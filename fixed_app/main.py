@@ -5,14 +5,13 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from fixed_app import reports
-from fixed_app.problems import on_broker_unavailable
+from fixed_app import jobs, problems, reports
 from fixed_app.waiting import FinishedJobs
 from reports.settings import ReportSettings
 from reports.storage import ReportFiles
 from web.app import create_app
 from workers.settings import TierSettings
-from workers.store import BrokerUnavailableError, JobStore
+from workers.store import JobStore
 
 
 @asynccontextmanager
@@ -27,4 +26,5 @@ async def resources(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = create_app("Reports, queued to a worker", reports.router, resources)
-app.add_exception_handler(BrokerUnavailableError, on_broker_unavailable)
+app.include_router(jobs.router)
+problems.install(app)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Header, Response
 from fastapi.responses import FileResponse
 
 from fixed_app.dependencies import Files, Finished, Store
+from fixed_app.idempotency import IdempotencyKey
 from fixed_app.waiting import requested_wait_s
 from reports.models import Job
 from reports.spec import ReportSpec
@@ -26,13 +27,16 @@ async def ready(store: Store) -> dict[str, str]:
 
 @router.post("/reports", status_code=202)
 async def create_report(
-    spec: ReportSpec, store: Store, background: BackgroundTasks, response: Response
+    spec: ReportSpec,
+    store: Store,
+    key: IdempotencyKey,
+    background: BackgroundTasks,
+    response: Response,
 ) -> Job:
     """Accept the report, queue it, and say where it will be."""
-    job_id = uuid4().hex
-    job = await store.accept(job_id, spec)
-    background.add_task(audit, job_id, spec)
-    response.headers["Location"] = f"/reports/{job_id}"
+    job = await store.accept(uuid4().hex, spec, key)
+    background.add_task(audit, job.job_id, spec)
+    response.headers["Location"] = f"/reports/{job.job_id}"
     response.headers["Retry-After"] = "1"
     return job
 

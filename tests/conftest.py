@@ -24,7 +24,8 @@ def data_set() -> Iterator[Mapping[str, str]]:
         patch.delenv("OFFLOOP_DATABASE_URL", raising=False)
         settings = ReportSettings(scale_factor=0.01)
         ensure_dataset(settings)
-        yield {"OFFLOOP_SCALE_FACTOR": settings.scale_label}
+        # Retries soon, so that what fails for good does so within seconds.
+        yield {"OFFLOOP_SCALE_FACTOR": settings.scale_label, "OFFLOOP_FIRST_RETRY_S": "0.05"}
 
 
 @pytest.fixture(scope="session")
@@ -49,9 +50,9 @@ def shop(stack: Stack, broker: Service, data_set: Mapping[str, str]) -> Shop:
 
 @pytest.fixture(scope="session")
 def apps(shop: Shop) -> Iterator[dict[str, httpx.Client]]:
-    """Both apps and a worker, by the names of the apps."""
+    """Both apps, with a worker and housekeeping, by the names of the apps."""
     services = {"naive": shop.api(NAIVE), "fixed": shop.api(FIXED)}
-    shop.stack.start(*services.values(), shop.worker())
+    shop.stack.start(*services.values(), shop.worker(), shop.housekeeping())
     clients = {name: client_of(service) for name, service in services.items()}
     yield clients
     for client in clients.values():

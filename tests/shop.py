@@ -61,6 +61,9 @@ class Shop:
     def worker(self, number: int = 1) -> Service:
         return self._here(catalog.worker(Queue.REPORTS, number, self.site))
 
+    def housekeeping(self) -> Service:
+        return self._here(catalog.housekeeping(self.site))
+
     def log(self, service: str) -> str:
         return (self.stack.log_dir / f"{service}.log").read_text()
 

@@ -1,5 +1,6 @@
 """The job store as a worker sees it: claim a job, report progress, finish it."""
 
+import time
 from dataclasses import dataclass
 
 from redis import Redis
@@ -7,12 +8,15 @@ from redis import Redis
 from reports.models import JobStatus, Problem, now
 from reports.spec import ReportResult, ReportSpec
 from workers import scripts
-from workers.records import FINISHED_CHANNEL, record_key, spec_from_record
+from workers.queues import Queue
+from workers.records import (
+    FINISHED_CHANNEL,
+    RETRIES_KEY,
+    finish_times_key,
+    record_key,
+    spec_from_record,
+)
 from workers.settings import TierSettings
-
-
-class SupersededError(Exception):
-    """Another attempt has claimed the job since: this one must leave no trace."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,19 @@ class Attempt:
 
     job_id: str
     number: int
+    #: As `number`, but from when the job was last revived: what the limit on attempts is about.
+    since_revival: int
     spec: ReportSpec
     accepted_at: str
+
+
+class SupersededError(Exception):
+    """Another attempt has claimed the job since: this one must leave no trace."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        super().__init__(
+            f"job {attempt.job_id}: attempt {attempt.number} is not the latest one any more"
+        )
 
 
 class AttemptStore:
@@ -33,6 +48,7 @@ class AttemptStore:
         self._redis = Redis.from_url(settings.records_url, decode_responses=True)
         self._claim = self._redis.register_script(scripts.source("claim"))
         self._update = self._redis.register_script(scripts.source("update"))
+        self._retry = self._redis.register_script(scripts.source("retry"))
 
     def claim(self, job_id: str) -> Attempt | None:
         """Start an attempt, or return None if nothing is left to do for this job."""
@@ -43,6 +59,7 @@ class AttemptStore:
         return Attempt(
             job_id=job_id,
             number=int(record["attempt"]),
+            since_revival=int(record["attempt"]) - int(record.get("revived_at_attempt", 0)),
             spec=spec_from_record(record),
             accepted_at=record["accepted_at"],
         )
@@ -77,9 +94,22 @@ class AttemptStore:
         outcome = {"status": JobStatus.FAILED.value, "problem": problem.model_dump_json()}
         self._change(attempt, FINISHED_CHANNEL, outcome | {"finished_at": now().isoformat()})
 
+    def put_off(self, attempt: Attempt, seconds: float) -> None:
+        """Queue the job again, but for later.
+
+        Raises:
+            SupersededError: another attempt has the job now.
+        """
+        put_off = self._retry(
+            keys=[record_key(attempt.job_id), RETRIES_KEY],
+            args=[attempt.number, time.time() + seconds],
+        )
+        if not put_off:
+            raise SupersededError(attempt)
+
     def _change(self, attempt: Attempt, channel: str, fields: dict[str, str]) -> None:
         changed = self._update(
-            keys=[record_key(attempt.job_id)],
+            keys=[record_key(attempt.job_id), finish_times_key(Queue.REPORTS)],
             args=[
                 attempt.number,
                 channel,
@@ -88,6 +118,4 @@ class AttemptStore:
             ],
         )
         if not changed:
-            raise SupersededError(
-                f"job {attempt.job_id}: attempt {attempt.number} is not the latest one any more"
-            )
+            raise SupersededError(attempt)

@@ -5,7 +5,7 @@ import os
 
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
-from dramatiq.middleware import Middleware, ShutdownNotifications, TimeLimit
+from dramatiq.middleware import Middleware, ShutdownNotifications
 from prometheus_client import REGISTRY
 from redis import Redis
 
@@ -33,6 +33,6 @@ def make_broker(settings: TierSettings) -> RedisBroker:
     """Connect Dramatiq to the tier's queues, with only the middleware that the tier relies on."""
     return RedisBroker(  # type: ignore[no-untyped-call]
         client=Redis.from_url(str(settings.redis_url)),
-        middleware=[TimeLimit(), ShutdownNotifications(), MetricsServer()],
+        middleware=[ShutdownNotifications(), MetricsServer()],
         heartbeat_timeout=settings.heartbeat_timeout_ms,
     )

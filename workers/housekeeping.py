@@ -18,8 +18,10 @@ from redis.exceptions import RedisError
 from offloop.telemetry import serve_metrics
 from reports.settings import ReportSettings
 from workers.expiry import expire_files
+from workers.index import Index
 from workers.queue_metrics import QueueMetrics
 from workers.recovery import Recovery
+from workers.retries import Retries
 from workers.settings import TierSettings
 
 _log = logging.getLogger("workers.housekeeping")
@@ -62,7 +64,9 @@ def chores(tier: TierSettings, reports: ReportSettings) -> list[Chore]:
             _log.info("file expired name=%s", path.name)
 
     return [
+        Chore("queueing what is due again", tier.recovery_interval_s, Retries(tier).run),
         Chore("recovering the jobs of dead slots", tier.recovery_interval_s, recovery.run),
+        Chore("forgetting jobs", tier.expiry_interval_s, Index(tier).forget_expired),
         Chore("expiring files", tier.expiry_interval_s, expire),
     ]
 

@@ -8,10 +8,26 @@ from reports.spec import ReportResult, ReportSpec
 #: Channel on which the id of every finished job is published.
 FINISHED_CHANNEL = "offloop:finished"
 
+#: All jobs that are remembered, by the moment (Unix time, s) at which they were accepted.
+INDEX_KEY = "jobs"
+
+#: The jobs that wait for another attempt, by the moment (Unix time, s) at which they are due.
+RETRIES_KEY = "retries"
+
 
 def record_key(job_id: str) -> str:
     """Return the key of a job's record."""
     return f"job:{job_id}"
+
+
+def idempotency_key(key: str) -> str:
+    """Return the key under which a client's idempotency key is kept."""
+    return f"idempotency:{key}"
+
+
+def finish_times_key(queue: str) -> str:
+    """Return the key of the moments at which the latest jobs of a queue were finished."""
+    return f"finished:{queue}"
 
 
 def job_from_record(job_id: str, record: Mapping[str, str]) -> Job:

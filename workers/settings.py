@@ -21,6 +21,21 @@ class TierSettings(BaseSettings):
     #: Seconds a job is remembered after it was accepted or, later, finished.
     record_ttl_s: int = Field(default=7 * 24 * 3600, gt=0)
 
+    #: Attempts a job gets, those included whose worker died, before it is given up.
+    max_attempts: int = Field(default=4, gt=0)
+
+    #: Seconds an attempt may take before its worker is ended.
+    job_time_limit_s: float = Field(default=600.0, gt=0)
+
+    #: Seconds before the second attempt at a job that failed; doubled for each further one.
+    first_retry_s: float = Field(default=1.0, gt=0)
+
+    #: Messages a queue may hold, those being worked on included, before orders are refused.
+    queue_limit: int = Field(default=1000, gt=0)
+
+    #: Seconds an idempotency key is remembered; not longer than the job it stands for.
+    idempotency_ttl_s: int = Field(default=24 * 3600, gt=0)
+
     #: Milliseconds of silence after which a worker counts as dead and its jobs are given to
     #: others. Too short is not wrong, only wasteful: a job that runs twice finishes once.
     heartbeat_timeout_ms: int = Field(default=2000, gt=0)

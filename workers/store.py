@@ -1,11 +1,16 @@
 """The job store as the API sees it: accept jobs, and read how they are doing."""
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from math import ceil
 from types import TracebackType
 from typing import Self, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
@@ -15,7 +20,15 @@ from workers import scripts
 from workers.batching import Batcher
 from workers.messages import build_report_message, check_dramatiq_version
 from workers.queues import NAMESPACE, Queue
-from workers.records import job_from_record, record_key
+from workers.records import (
+    FINISHED_CHANNEL,
+    INDEX_KEY,
+    RETRIES_KEY,
+    finish_times_key,
+    idempotency_key,
+    job_from_record,
+    record_key,
+)
 from workers.settings import TierSettings
 
 #: Connections of one API process: one for notices of finished jobs, one for the batch of accepts
@@ -23,8 +36,60 @@ from workers.settings import TierSettings
 MAX_CONNECTIONS = 32
 
 
+#: Seconds to tell a refused client while it is not known how fast the queue drains.
+UNKNOWN_DRAIN_S = 5
+
+#: Seconds; longer than this is an outage, which may be over sooner.
+LONGEST_RETRY_S = 120
+
+
 class BrokerUnavailableError(Exception):
     """The broker did not answer within the deadline; nothing is known to have been accepted."""
+
+
+class QueueFullError(Exception):
+    """The queue holds as many jobs as it may.
+
+    Attributes:
+        retry_after_s: Seconds until there is likely to be room.
+    """
+
+    def __init__(self, limit: int, retry_after_s: int) -> None:
+        super().__init__(f"The queue holds {limit} jobs, which is its limit")
+        self.retry_after_s = retry_after_s
+
+
+class WrongStatusError(Exception):
+    """A job cannot be changed in this way, as it is now.
+
+    Attributes:
+        status: What it is.
+    """
+
+    def __init__(self, job_id: str, status: JobStatus, wanted: Collection[JobStatus]) -> None:
+        allowed = " or ".join(sorted(wanted))
+        super().__init__(f"Job {job_id} is {status}; it would have to be {allowed}")
+        self.status = status
+
+
+class UnknownCursorError(Exception):
+    """A page was asked for that begins after a job which is not remembered."""
+
+    def __init__(self, cursor: str) -> None:
+        super().__init__(f"There is no page after {cursor!r}: begin again without a cursor")
+
+
+class KeyReusedError(Exception):
+    """An idempotency key came with another request than the one that it stands for."""
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One job to accept, and the idempotency key that it came with."""
+
+    job: Job
+    spec: ReportSpec
+    key: str | None
 
 
 class JobStore:
@@ -53,11 +118,15 @@ class JobStore:
         )
         self.redis = Redis.from_pool(pool)
         self._accept = self.redis.register_script(scripts.source("accept"))
+        self._cancel = self.redis.register_script(scripts.source("cancel"))
+        self._revive = self.redis.register_script(scripts.source("revive"))
+        self._databases = (settings.broker_db, settings.records_db)
         self._fixed_arguments = (
-            settings.broker_db,
-            settings.records_db,
+            *self._databases,
             settings.record_ttl_s,
             f"{NAMESPACE}:{Queue.REPORTS}",
+            settings.queue_limit,
+            settings.idempotency_ttl_s,
         )
         self._batches = Batcher(self._accept_batch)
 
@@ -84,32 +153,129 @@ class JobStore:
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
 
-    async def accept(self, job_id: str, spec: ReportSpec) -> Job:
+    async def accept(self, job_id: str, spec: ReportSpec, key: str | None = None) -> Job:
         """Record a job and queue it, in one atomic and durable step.
 
         When this returns, the job survives the death of every process involved.
 
+        Args:
+            job_id: Of the new job.
+            spec: What is ordered.
+            key: The client's idempotency key. The same key with the same spec gives the job that
+                was accepted first, however often and from however many places it is sent.
+
         Raises:
             BrokerUnavailableError: the broker did not answer, so the job must not be promised.
+            KeyReusedError: the key stands for a job with another spec.
+            QueueFullError: the queue may hold no more jobs.
         """
         job = Job(job_id=job_id, status=JobStatus.QUEUED, accepted_at=now())
-        await self._batches.submit((job, spec))
-        return job
+        outcome, *earlier = await self._batches.submit(_Order(job, spec, key))
+        match outcome:
+            case "conflict":
+                raise KeyReusedError
+            case "full":
+                raise QueueFullError(self.settings.queue_limit, await self._seconds_for_a_place())
+            case "replayed":
+                return await self.find(earlier[0]) or job
+            case _:
+                return job
 
-    async def _accept_batch(self, batch: list[tuple[Job, ReportSpec]]) -> None:
+    async def _accept_batch(self, orders: list[_Order]) -> list[list[str]]:
         args: list[str | int | bytes] = [*self._fixed_arguments]
-        for job, spec in batch:
-            message = build_report_message(job.job_id)
+        for order in orders:
+            message = build_report_message(order.job.job_id)
+            spec = order.spec.model_dump_json()
             args += (
                 message.options["redis_message_id"],
                 message.encode(),
-                job.accepted_at.isoformat(),
-                spec.model_dump_json(),
+                order.job.accepted_at.isoformat(),
+                spec,
+                "" if order.key is None else idempotency_key(order.key),
+                "" if order.key is None else sha256(spec.encode()).hexdigest(),
             )
         try:
-            await self._accept(keys=[record_key(job.job_id) for job, _ in batch], args=args)
+            answers = await self._accept(
+                keys=[INDEX_KEY, *(record_key(order.job.job_id) for order in orders)], args=args
+            )
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
+        return cast("list[list[str]]", answers)
+
+    async def cancel(self, job_id: str) -> Job | None:
+        """Cancel a job that nobody works on yet, and return it; None if there is none.
+
+        Raises:
+            WrongStatusError: it is being worked on, or finished.
+            BrokerUnavailableError: the broker did not answer.
+        """
+        queue = f"{NAMESPACE}:{Queue.REPORTS}"
+        arguments: list[str | int] = [*self._databases, queue, now().isoformat(), FINISHED_CHANNEL]
+        return await self._change(self._cancel, job_id, arguments, {JobStatus.QUEUED})
+
+    async def revive(self, job_id: str) -> Job | None:
+        """Give a job that failed or was cancelled new attempts, and return it; None if unknown.
+
+        Raises:
+            WrongStatusError: it did not fail, and was not cancelled.
+            BrokerUnavailableError: the broker did not answer.
+        """
+        return await self._change(self._revive, job_id, [], {JobStatus.FAILED, JobStatus.CANCELLED})
+
+    async def _change(
+        self,
+        script: AsyncScript,
+        job_id: str,
+        arguments: Sequence[str | int],
+        wanted: Collection[JobStatus],
+    ) -> Job | None:
+        try:
+            before = await script(keys=[record_key(job_id), RETRIES_KEY], args=list(arguments))
+        except RedisError as error:
+            raise BrokerUnavailableError(str(error)) from error
+        if before is None:
+            return None
+        if before not in wanted:
+            raise WrongStatusError(job_id, JobStatus(before), wanted)
+        return await self.find(job_id)
+
+    async def page(self, limit: int, after: str | None = None) -> list[Job]:
+        """Return jobs, newest first.
+
+        Args:
+            limit: How many at most; fewer where the records of some have expired.
+            after: Begin after this job.
+
+        Raises:
+            UnknownCursorError: that job is not remembered any more.
+            BrokerUnavailableError: the broker did not answer.
+        """
+        try:
+            first = 0
+            if after is not None:
+                rank = await self.redis.zrevrank(INDEX_KEY, after)
+                if rank is None:
+                    raise UnknownCursorError(after)
+                first = cast("int", rank) + 1
+            ids = await self.redis.zrevrange(INDEX_KEY, first, first + limit - 1)
+        except RedisError as error:
+            raise BrokerUnavailableError(str(error)) from error
+        jobs = [await self.find(str(job_id)) for job_id in ids]
+        return [job for job in jobs if job is not None]
+
+    async def _seconds_for_a_place(self) -> int:
+        """Estimate from the latest finished jobs when the next one will be finished.
+
+        Where fewer than two were finished lately, nothing is known, and a guess has to do.
+        """
+        try:
+            moments = await self.redis.lrange(finish_times_key(Queue.REPORTS), 0, -1)
+        except RedisError as error:
+            raise BrokerUnavailableError(str(error)) from error
+        if len(moments) < 2:  # noqa: PLR2004 - an interval has two ends
+            return UNKNOWN_DRAIN_S
+        between_s = (float(moments[0]) - float(moments[-1])) / (len(moments) - 1)
+        return min(max(ceil(between_s), 1), LONGEST_RETRY_S)
 
     async def find(self, job_id: str) -> Job | None:
         """Return the job, or None where there is none of this id.

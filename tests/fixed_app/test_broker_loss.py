@@ -24,7 +24,7 @@ JOBS = 20
 def fragile(
     tmp_path_factory: pytest.TempPathFactory, data_set: Mapping[str, str]
 ) -> Iterator[Shop]:
-    """A broker and the API on a stack of their own, and no worker yet."""
+    """A broker on a stack of its own, and no worker yet."""
     environment = {**data_set, "OFFLOOP_BROKER_DEADLINE_S": str(DEADLINE_S)}
     with open_shop(tmp_path_factory.mktemp("logs"), environment) as shop:
         yield shop
@@ -33,7 +33,7 @@ def fragile(
 @pytest.fixture(scope="module")
 def client(fragile: Shop) -> Iterator[httpx.Client]:
     service = fragile.api(FIXED)
-    fragile.stack.start(service)
+    fragile.stack.start(service, fragile.housekeeping())
     with client_of(service) as client:
         yield client
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from offloop.stack import catalog
 from offloop.stack.service import Service
 from tests.shop import EVERYTHING, FIXED, Shop, client_of, follow, open_shop, wait_for
 
@@ -38,7 +37,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, data_set: Mapping[str, str]) 
     logs: Path = tmp_path_factory.mktemp("housekeeping")
     with open_shop(logs, data_set) as shop:
         service = shop.api(FIXED)
-        housekeeping = catalog.housekeeping(shop.site)
+        housekeeping = shop.housekeeping()
         shop.stack.start(service, housekeeping)
         with client_of(service) as client:
             yield Tier(shop, client, housekeeping)

@@ -2,9 +2,14 @@
 -- attempt that claimed it last.
 --
 -- KEYS[1]  the job's record
--- ARGV     attempt, channel ("" to publish nothing), time to live (s), then fields and values
+-- KEYS[2]  the moments at which the latest jobs were finished
+-- ARGV     attempt, channel ("" unless the job is finished), time to live (s), then fields and
+--          values
 --
 -- Returns  1 if the record was changed, 0 if the attempt has been superseded.
+
+-- Enough moments for a rate that is no accident.
+local MOMENTS = 50
 
 local record = redis.call("hmget", KEYS[1], "status", "attempt")
 if record[1] ~= "running" or record[2] ~= ARGV[1] then
@@ -13,6 +18,10 @@ end
 redis.call("hset", KEYS[1], unpack(ARGV, 4))
 redis.call("expire", KEYS[1], ARGV[3])
 if ARGV[2] ~= "" then
+  local now = redis.call("time")
+  redis.call("lpush", KEYS[2], now[1] + now[2] / 1e6)
+  redis.call("ltrim", KEYS[2], 0, MOMENTS - 1)
+  redis.call("expire", KEYS[2], ARGV[3])
   redis.call("publish", ARGV[2], string.sub(KEYS[1], 5))
 end
 return 1

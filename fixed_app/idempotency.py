@@ -1,0 +1,37 @@
+"""The `Idempotency-Key` header (draft-ietf-httpapi-idempotency-key-header)."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header
+
+from web.problems import ProblemError
+
+#: The draft asks for a string in quotes; most clients leave them out, and mean the same.
+_KEY = re.compile(
+    r'"(?P<quoted>[\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"|(?P<bare>[\x21\x23-\x7e]{1,255})'
+)
+
+
+async def idempotency_key(
+    header: Annotated[str | None, Header(alias="Idempotency-Key")] = None,
+) -> str | None:
+    """Return the key that a request came with, without its quotes; None without one.
+
+    Raises:
+        ProblemError: 400, what the header holds is no key.
+    """
+    if header is None:
+        return None
+    match = _KEY.fullmatch(header.strip())
+    if match is None:
+        raise ProblemError(
+            400,
+            "idempotency-key-malformed",
+            "The Idempotency-Key is malformed",
+            'It is 1 to 255 printable ASCII characters, in quotes: "8e03978e-40d5".',
+        )
+    return match["quoted"] or match["bare"]
+
+
+IdempotencyKey = Annotated[str | None, Depends(idempotency_key)]

@@ -1,0 +1,92 @@
+"""`python -m workers`: the jobs, for operators."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from reports.models import Job
+from workers.settings import TierSettings
+from workers.store import (
+    BrokerUnavailableError,
+    JobStore,
+    UnknownCursorError,
+    WrongStatusError,
+)
+
+T = TypeVar("T")
+
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", help="Of the job.")]
+
+app = typer.Typer(
+    help="Look at the jobs of the tier that OFFLOOP_REDIS_URL names, and intervene.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def _ask(question: Callable[[JobStore], Awaitable[T]]) -> T:
+    async def ask() -> T:
+        async with JobStore(TierSettings()) as store:
+            return await question(store)
+
+    try:
+        return asyncio.run(ask())
+    except BrokerUnavailableError as error:
+        raise typer.BadParameter(
+            f"the broker does not answer: {error}. Is it running, and does OFFLOOP_REDIS_URL "
+            "name it?"
+        ) from error
+    except (UnknownCursorError, WrongStatusError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _print(job: Job | None, job_id: str) -> None:
+    if job is None:
+        raise typer.BadParameter(f"there is no job {job_id!r}")
+    typer.echo(job.model_dump_json(indent=2))
+
+
+@app.command("list")
+def list_jobs(
+    *,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    after: Annotated[str | None, typer.Option(help="Begin after this job.")] = None,
+) -> None:
+    """List jobs, newest first, with their states and what went wrong."""
+    jobs = _ask(lambda store: store.page(limit, after))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("job", "status", "attempt", "accepted", "problem"):
+        table.add_column(heading, no_wrap=heading == "job")
+    for job in jobs:
+        problem = job.problem.detail if job.problem else ""
+        accepted = f"{job.accepted_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(job.job_id, job.status, str(job.attempt), accepted, problem)
+    Console().print(table)
+
+
+@app.command()
+def show(job_id: JobId) -> None:
+    """Show everything about one job."""
+    _print(_ask(lambda store: store.find(job_id)), job_id)
+
+
+@app.command()
+def cancel(job_id: JobId) -> None:
+    """Cancel a job that nobody works on yet."""
+    _print(_ask(lambda store: store.cancel(job_id)), job_id)
+
+
+@app.command()
+def retry(job_id: JobId) -> None:
+    """Give a job that failed or was cancelled new attempts."""
+    _print(_ask(lambda store: store.revive(job_id)), job_id)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m workers")
