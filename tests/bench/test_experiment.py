@@ -73,12 +73,12 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             ["arms.naive: there is no key 'workers'", "way, server, tier, pools, streams"],
         ),
         (
-            '"constant", rate',
-            '"constant", speed = 1, rate',
-            ["load.bystander.constant.speed: there is no such key", "there is kind, rate"],
+            '"poisson", rate',
+            '"poisson", speed = 1, rate',
+            ["load.bystander.poisson.speed: there is no such key", "there is kind, rate"],
         ),
-        ('"constant"', '"poison"', ["load.bystander", "'poison'", "'constant', 'poisson', 'ramp'"]),
-        ("rate = 200", "rate = 0", ["load.bystander.constant.rate", "greater than 0"]),
+        ('"poisson"', '"poison"', ["load.bystander", "'poison'", "'constant', 'poisson', 'ramp'"]),
+        ("rate = 200", "rate = 0", ["load.bystander.poisson.rate", "greater than 0"]),
         (
             "naive_app.reports",
             "naiv_app.reports",
