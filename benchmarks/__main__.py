@@ -1,0 +1,19 @@
+"""All benchmarks, one after the other: `make benchmarks`. Fails if one misses what it promises."""
+
+import sys
+
+from benchmarks import accept, load_truth, schedule
+
+
+def main() -> int:
+    """Run them and return the worst exit code."""
+    print("== The generator's schedule against a server that does nothing")
+    schedule_kept = schedule.main()
+    print("\n== What a stalling server looks like, to us and to Locust's own pacing")
+    load_truth.main()
+    print("\n== What accepting a job durably costs")
+    return max(schedule_kept, accept.main())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
