@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,8 @@ class Checkout:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[str]:
         """Start `offloop`; standard error is a pipe, and there is no terminal."""
+        # A shell lets what it runs in the background ignore SIGINT, which would be inherited.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         # Wide: what is tested are words, not how they wrap.
         environment = {"COLUMNS": "300", _MARK: self.mark, **self.env, **(env or {})}
         return subprocess.Popen(
