@@ -78,7 +78,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             ["load.bystander.poisson.speed: there is no such key", "there is kind, rate"],
         ),
         ('"poisson"', '"poison"', ["load.bystander", "'poison'", "'constant', 'poisson', 'ramp'"]),
-        ("rate = 200", "rate = 0", ["load.bystander.poisson.rate", "greater than 0"]),
+        ("rate = 300", "rate = 0", ["load.bystander.poisson.rate", "greater than 0"]),
         (
             "naive_app.reports",
             "naiv_app.reports",
