@@ -22,8 +22,9 @@ CPU_FACTOR = 1.15
 MAX_UTILISATION = 0.85
 
 #: Share of the machine's CPU time that its host may give to other guests. One percent is enough to
-#: make a p99; at 7 to 26% the ratio of two arms was seen between 0.3 and 4.4 in single blocks, and
-#: at 10% the median of five blocks still within 5% of its neighbours.
+#: make a p99; at 7 to 26% the ratio of two arms was seen between 0.3 and 4.4 in single blocks. The
+#: limit is a judgement that rests on few runs: at 10% the median of five blocks was 0.91 in the one
+#: run there was, between 0.87 and 0.93 with less; at 17 and 19% it was 0.85 and 1.93.
 MAX_STEAL = 0.15
 
 
