@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from fixed_app.dependencies import Store
-from reports.models import Job
+from web.documented import problems
 from web.problems import report_not_found
+from workers.records import QueuedJob
 
-router = APIRouter()
+router = APIRouter(responses=problems(503))
 
 #: Jobs on a page at most.
 MAX_LIMIT = 100
@@ -18,11 +19,11 @@ MAX_LIMIT = 100
 class JobPage(BaseModel):
     """A page of jobs, newest first; ``next`` is the path of the following one."""
 
-    jobs: list[Job]
+    jobs: list[QueuedJob]
     next: str | None
 
 
-@router.get("/reports")
+@router.get("/reports", responses=problems(404, 422))
 async def list_reports(
     store: Store,
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 20,
@@ -34,8 +35,8 @@ async def list_reports(
     return JobPage(jobs=jobs, next=following)
 
 
-@router.delete("/reports/{job_id}")
-async def cancel_report(job_id: str, store: Store) -> Job:
+@router.delete("/reports/{job_id}", responses=problems(404, 409))
+async def cancel_report(job_id: str, store: Store) -> QueuedJob:
     """Cancel a job that nobody works on yet."""
     job = await store.cancel(job_id)
     if job is None:
@@ -43,8 +44,8 @@ async def cancel_report(job_id: str, store: Store) -> Job:
     return job
 
 
-@router.post("/reports/{job_id}/retry", status_code=202)
-async def retry_report(job_id: str, store: Store) -> Job:
+@router.post("/reports/{job_id}/retry", status_code=202, responses=problems(404, 409))
+async def retry_report(job_id: str, store: Store) -> QueuedJob:
     """Give a job that failed or was cancelled new attempts."""
     job = await store.revive(job_id)
     if job is None:

@@ -1,9 +1,10 @@
 """The problems that only an app with a job tier can have."""
 
+from typing import get_args
+
 from fastapi import FastAPI, Request, Response
 
-from reports.models import Problem
-from web.problems import TYPE_PREFIX, problem_response
+from web.problems import ProblemError, answer_problem
 from workers.store import (
     BrokerUnavailableError,
     KeyReusedError,
@@ -15,66 +16,51 @@ from workers.store import (
 #: Seconds after which a client may try again: time enough for a supervisor to restart a broker.
 RESTART_S = 2
 
-
-async def _on_broker_unavailable(_: Request, error: Exception) -> Response:
-    problem = Problem(
-        type=TYPE_PREFIX + "broker-unavailable",
-        title="The job tier cannot be reached",
-        status=503,
-        detail=f"The broker did not answer, so nothing is promised; try again: {error}",
-    )
-    return problem_response(problem, {"Retry-After": str(RESTART_S)})
+Refusal = (
+    BrokerUnavailableError | QueueFullError | KeyReusedError | WrongStatusError | UnknownCursorError
+)
 
 
-async def _on_queue_full(_: Request, error: Exception) -> Response:
-    assert isinstance(error, QueueFullError)  # noqa: S101 - registered for this class alone
-    problem = Problem(
-        type=TYPE_PREFIX + "queue-full",
-        title="There is more to do than can be done in time",
-        status=503,
-        detail=f"{error}; the report was not accepted. Try again in {error.retry_after_s} s.",
-    )
-    return problem_response(problem, {"Retry-After": str(error.retry_after_s)})
+def _explain(error: Refusal) -> ProblemError:
+    match error:
+        case BrokerUnavailableError():
+            return ProblemError(
+                503,
+                "broker-unavailable",
+                "The job tier cannot be reached",
+                f"The broker did not answer, so nothing is promised; try again: {error}",
+                {"Retry-After": str(RESTART_S)},
+            )
+        case QueueFullError():
+            return ProblemError(
+                503,
+                "queue-full",
+                "There is more to do than can be done in time",
+                f"{error}; the report was not accepted. Try again in {error.retry_after_s} s.",
+                {"Retry-After": str(error.retry_after_s)},
+            )
+        case KeyReusedError():
+            return ProblemError(
+                422,
+                "idempotency-key-reused",
+                "The idempotency key stands for another request",
+                "This Idempotency-Key was sent before, with another body. Send a new key with a "
+                "new order, and the same body with the same key.",
+            )
+        case WrongStatusError():
+            return ProblemError(
+                409, "wrong-status", "The job cannot be changed in this way now", f"{error}."
+            )
+        case UnknownCursorError():
+            return ProblemError(404, "unknown-cursor", "There is no such page", f"{error}.")
 
 
-async def _on_key_reused(_: Request, __: Exception) -> Response:
-    return problem_response(
-        Problem(
-            type=TYPE_PREFIX + "idempotency-key-reused",
-            title="The idempotency key stands for another request",
-            status=422,
-            detail="This Idempotency-Key was sent before, with another body. Send a new key with "
-            "a new order, and the same body with the same key.",
-        )
-    )
-
-
-async def _on_wrong_status(_: Request, error: Exception) -> Response:
-    return problem_response(
-        Problem(
-            type=TYPE_PREFIX + "wrong-status",
-            title="The job cannot be changed in this way now",
-            status=409,
-            detail=f"{error}.",
-        )
-    )
-
-
-async def _on_unknown_cursor(_: Request, error: Exception) -> Response:
-    return problem_response(
-        Problem(
-            type=TYPE_PREFIX + "unknown-cursor",
-            title="There is no such page",
-            status=404,
-            detail=f"{error}.",
-        )
-    )
+async def _on_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for these classes alone
+    return await answer_problem(request, _explain(error))
 
 
 def install(app: FastAPI) -> None:
     """Answer what the job tier raises with problem details."""
-    app.add_exception_handler(BrokerUnavailableError, _on_broker_unavailable)
-    app.add_exception_handler(QueueFullError, _on_queue_full)
-    app.add_exception_handler(KeyReusedError, _on_key_reused)
-    app.add_exception_handler(WrongStatusError, _on_wrong_status)
-    app.add_exception_handler(UnknownCursorError, _on_unknown_cursor)
+    for refusal in get_args(Refusal):
+        app.add_exception_handler(refusal, _on_refusal)

@@ -1,21 +1,21 @@
 """The report endpoint that hands the work to a worker."""
 
-from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, BackgroundTasks, Header, Response
+from fastapi import APIRouter, BackgroundTasks, Response
 from fastapi.responses import FileResponse
 
+from fixed_app.callbacks import AllowedOrder
 from fixed_app.dependencies import Files, Finished, Store
 from fixed_app.idempotency import IdempotencyKey
-from fixed_app.waiting import requested_wait_s
-from reports.models import Job
-from reports.spec import ReportSpec
+from fixed_app.waiting import PreferredWait
 from web.audit import audit
+from web.documented import ACCEPTED, FILE, problems
 from web.files import report_file
 from web.problems import report_not_found
+from workers.records import QueuedJob
 
-router = APIRouter()
+router = APIRouter(responses=problems(503))
 
 
 @router.get("/health/ready")
@@ -25,34 +25,32 @@ async def ready(store: Store) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.post("/reports", status_code=202)
+@router.post("/reports", status_code=202, responses=ACCEPTED)
 async def create_report(
-    spec: ReportSpec,
+    order: AllowedOrder,
     store: Store,
     key: IdempotencyKey,
     background: BackgroundTasks,
     response: Response,
-) -> Job:
+) -> QueuedJob:
     """Accept the report, queue it, and say where it will be."""
-    job = await store.accept(uuid4().hex, spec, key)
-    background.add_task(audit, job.job_id, spec)
+    job = await store.accept(uuid4().hex, order.spec, key, order.callback_url)
+    background.add_task(audit, job.job_id, order)
     response.headers["Location"] = f"/reports/{job.job_id}"
     response.headers["Retry-After"] = "1"
     return job
 
 
-@router.get("/reports/{job_id}")
-async def read_report(
-    job_id: str, finished: Finished, prefer: Annotated[str, Header()] = ""
-) -> Job:
+@router.get("/reports/{job_id}", responses=problems(404))
+async def read_report(job_id: str, finished: Finished, wait_s: PreferredWait) -> QueuedJob:
     """Answer with the job, at once or as soon as it is finished (`Prefer: wait=N`)."""
-    job = await finished.wait(job_id, requested_wait_s(prefer))
+    job = await finished.wait(job_id, wait_s)
     if job is None:
         raise report_not_found(job_id)
     return job
 
 
-@router.get("/reports/{job_id}/file", response_class=FileResponse)
+@router.get("/reports/{job_id}/file", response_class=FileResponse, responses=FILE)
 async def read_file(job_id: str, store: Store, files: Files) -> FileResponse:
     """Send the file of a finished job."""
     job = await store.find(job_id)

@@ -6,12 +6,12 @@ import re
 from collections import defaultdict
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Annotated, Self
 
+from fastapi import Depends, Header
 from redis.exceptions import RedisError
 
-from reports.models import Job
-from workers.records import FINISHED_CHANNEL
+from workers.records import FINISHED_CHANNEL, QueuedJob
 from workers.store import JobStore
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,13 @@ def requested_wait_s(prefer: str) -> float:
     return min(float(match.group(1)), MAX_WAIT_S) if match else 0.0
 
 
+async def _preferred_wait_s(prefer: Annotated[str, Header()] = "") -> float:
+    return requested_wait_s(prefer)
+
+
+PreferredWait = Annotated[float, Depends(_preferred_wait_s)]
+
+
 class FinishedJobs:
     """One subscription to the notices of finished jobs, shared by all waiting requests."""
 
@@ -63,7 +70,7 @@ class FinishedJobs:
             self._listener.cancel()
             await asyncio.wait([self._listener], timeout=RECANCEL_S)
 
-    async def wait(self, job_id: str, seconds: float) -> Job | None:
+    async def wait(self, job_id: str, seconds: float) -> QueuedJob | None:
         """Return the job once it is finished, or as it is after ``seconds``; None if unknown.
 
         Raises:

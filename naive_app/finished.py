@@ -3,9 +3,11 @@
 They survive a restart and are seen by every server process, which a dictionary would not.
 """
 
+from datetime import datetime
 from pathlib import Path
 
-from reports.models import Job
+from reports.models import Job, JobStatus, now
+from reports.spec import ReportResult
 from reports.storage import is_job_id
 
 
@@ -15,12 +17,23 @@ class FinishedReports:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def remember(self, job: Job) -> None:
-        """Write down a finished report; readers see all of it or nothing."""
-        target = self._path(job.job_id)
+    def remember(self, job_id: str, accepted_at: datetime, result: ReportResult) -> Job:
+        """Write down a report that is finished now; readers see all of it or nothing."""
+        job = Job(
+            job_id=job_id,
+            status=JobStatus.DONE,
+            attempt=1,
+            progress=1,
+            accepted_at=accepted_at,
+            started_at=accepted_at,
+            finished_at=now(),
+            result=result,
+        )
+        target = self._path(job_id)
         partial = target.with_suffix(".partial")
         partial.write_text(job.model_dump_json())
         partial.replace(target)
+        return job
 
     def find(self, job_id: str) -> Job | None:
         """Return a report built earlier, by whichever process, or None."""

@@ -9,10 +9,11 @@ from sqlalchemy import text
 from naive_app.dependencies import Engine, Files, Finished
 from reports.build import price_and_publish
 from reports.lines import select_lines
-from reports.models import Job, JobStatus, now
-from reports.spec import ReportSpec
+from reports.models import Job, now
 from web.audit import audit
+from web.documented import BUILT, FILE, problems
 from web.files import report_file
+from web.orders import ReportOrder
 from web.problems import report_not_found
 
 router = APIRouter()
@@ -26,9 +27,9 @@ async def ready(engine: Engine) -> dict[str, str]:
     return {"status": "ready"}
 
 
-@router.post("/reports", status_code=201)
+@router.post("/reports", status_code=201, responses=BUILT)
 async def create_report(
-    spec: ReportSpec,
+    order: ReportOrder,
     engine: Engine,
     finished: Finished,
     files: Files,
@@ -39,25 +40,15 @@ async def create_report(
     job_id = uuid4().hex
     accepted_at = now()
     async with engine.connect() as connection:
-        lines = (await connection.execute(select_lines(spec))).all()
-    published = price_and_publish([lines], spec, files.path(job_id, spec.format))
-    job = Job(
-        job_id=job_id,
-        status=JobStatus.DONE,
-        attempt=1,
-        progress=1,
-        accepted_at=accepted_at,
-        started_at=accepted_at,
-        finished_at=now(),
-        result=published.result,
-    )
-    finished.remember(job)
-    background.add_task(audit, job_id, spec)
+        lines = (await connection.execute(select_lines(order))).all()
+    published = price_and_publish([lines], order, files.path(job_id, order.format))
+    job = finished.remember(job_id, accepted_at, published.result)
+    background.add_task(audit, job_id, order)
     response.headers["Location"] = f"/reports/{job_id}"
     return job
 
 
-@router.get("/reports/{job_id}")
+@router.get("/reports/{job_id}", responses=problems(404))
 async def read_report(job_id: str, finished: Finished) -> Job:
     """Answer with a report that was built before."""
     job = finished.find(job_id)
@@ -66,7 +57,7 @@ async def read_report(job_id: str, finished: Finished) -> Job:
     return job
 
 
-@router.get("/reports/{job_id}/file", response_class=FileResponse)
+@router.get("/reports/{job_id}/file", response_class=FileResponse, responses=FILE)
 async def read_file(job_id: str, finished: Finished, files: Files) -> FileResponse:
     """Send the file of a report that was built before."""
     job = finished.find(job_id)

@@ -1,13 +1,16 @@
 """`offloop up`: the services without containers, kept up until Ctrl-C."""
 
 import json
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock, Timeout
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -19,6 +22,7 @@ from offloop.stack import catalog
 from offloop.stack.broker import given_broker
 from offloop.stack.errors import StackError
 from offloop.stack.keeper import Keeper
+from offloop.stack.pools import STANDARD_POOLS, Pool
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
@@ -27,9 +31,11 @@ from offloop.stack.supervisor import Stack
 #: Seconds between two looks at the services.
 _LOOK_S = 0.2
 
-_QUEUE = "reports"
-
-_ORDER = '{"shipped_from": "1995-01-01", "shipped_to": "1995-12-31", "format": "csv"}'
+#: Two orders: one goes to the short queue, the other to the long one.
+_ORDERS = {
+    "short": '{"shipped_from": "1995-03-01", "shipped_to": "1995-03-31", "format": "csv"}',
+    "long": '{"shipped_from": "1995-01-01", "shipped_to": "1995-12-31", "format": "csv"}',
+}
 
 
 class Side(StrEnum):
@@ -42,19 +48,30 @@ class Side(StrEnum):
 
 def up(
     side: Annotated[Side, typer.Argument(help="Which of the two apps.")] = Side.BOTH,
-    slots: Annotated[int, typer.Option(min=1, help="Worker slots of the fixed side.")] = 1,
+    *,
+    slots: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="POOL=N",
+            help=f"Worker slots of a pool ({', '.join(STANDARD_POOLS)}) of the fixed side; may be "
+            "repeated. Without it, each has one.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Run the apps without containers until Ctrl-C; what dies is started again.
 
     Prints where everything is and what to try, and writes it to .offloop/up.json. Jobs and
-    finished reports are kept in .offloop/up from one time to the next.
+    finished reports are kept in .offloop/up from one time to the next. Finished jobs are called
+    back at the hosts in OFFLOOP_CALLBACK_HOSTS, signed with OFFLOOP_WEBHOOK_SECRET.
     """
+    pools = _pools(slots or [])
     console = Console()
     with explained(NotACheckoutError, StackError, OSError):
         root = project_root()
         state = root / ".offloop"
-        services = _services(side, slots, root, state / "up")
-        with Stack(state / "up" / "logs") as stack:
+        with _alone(state), Stack(state / "up" / "logs") as stack:
+            services = _services(side, pools, root, state / "up")
             keeper = Keeper(
                 stack, services, lambda text: console.print(f"  {escape(text)}", highlight=False)
             )
@@ -72,7 +89,42 @@ def up(
                 listing.unlink(missing_ok=True)
 
 
-def _services(side: Side, slots: int, root: Path, folder: Path) -> tuple[Service, ...]:
+def _pools(wanted: Sequence[str]) -> Mapping[str, Pool]:
+    """Return the standard pools with the numbers of slots that were asked for."""
+    pools = dict(STANDARD_POOLS)
+    for each in wanted:
+        name, _, number = each.partition("=")
+        if name not in pools or not number.isdecimal() or int(number) < 1:
+            raise typer.BadParameter(
+                f"{each!r} does not say how many slots a pool has: write POOL=N with N of 1 or "
+                f"more, such as {next(iter(pools))}=2; there is {', '.join(pools)}",
+                param_hint="--slots",
+            )
+        pools[name] = pools[name].model_copy(update={"slots": int(number)})
+    return pools
+
+
+@contextmanager
+def _alone(state: Path) -> Iterator[None]:
+    """Refuse to run beside another one: two brokers would write to the same files."""
+    state.mkdir(exist_ok=True)
+    lock = FileLock(state / "up.lock")
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as taken:
+        raise StackError(
+            f"`offloop up` is running in this checkout already; {state / 'up.json'} says where its "
+            "services are. End it first."
+        ) from taken
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _services(
+    side: Side, pools: Mapping[str, Pool], root: Path, folder: Path
+) -> tuple[Service, ...]:
     ways = {way.service: way for way in catalog.WAYS.values()}
     files = folder / "files"
     services: list[Service] = []
@@ -86,7 +138,7 @@ def _services(side: Side, slots: int, root: Path, folder: Path) -> tuple[Service
             redis_url = f"{broker.url}/0"
         site = catalog.Site(root, files, redis_url)
         services.append(catalog.api(ways["fixed"], site))
-        services += [catalog.worker(_QUEUE, number + 1, site) for number in range(slots)]
+        services += catalog.workers(pools, catalog.STANDARD_TIER, site)
         services.append(catalog.housekeeping(site))
     return tuple(services)
 
@@ -125,11 +177,21 @@ def _show(console: Console, services: Sequence[Service], logs: Path) -> None:
 
 def _to_try(service: Service) -> Sequence[str]:
     """Return what a person may do with a service, as commands."""
-    order = f"curl -i {service.url}/reports -H 'Content-Type: application/json' -d '{_ORDER}'"
+    orders = {
+        queue: f"curl -i {service.url}/reports -H 'Content-Type: application/json' -d '{order}'"
+        for queue, order in _ORDERS.items()
+    }
     match service.name:
         case Side.NAIVE:
-            return order, f"curl -i {service.url}/ping"
+            return orders["long"], f"curl -i {service.url}/ping"
         case Side.FIXED:
-            return order, f"curl -i {service.url}/reports/JOB_ID -H 'Prefer: wait=10'"
+            # A key of its own each time: the tier remembers keys from one time to the next.
+            keys = {queue: f"{queue}-{secrets.token_hex(4)}" for queue in orders}
+            return (
+                *(f"{orders[queue]} -H 'Idempotency-Key: \"{keys[queue]}\"'" for queue in orders),
+                f"curl -i {service.url}/reports/JOB_ID -H 'Prefer: wait=10'",
+                f"curl -OJ {service.url}/reports/JOB_ID/file",
+                f"curl -i {service.url}/reports",
+            )
         case _:
             return ()

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import BinaryIO
 
 from prometheus_client import Summary
 
@@ -14,6 +15,7 @@ from reports.pricing import PricingSummary
 from reports.publish import published
 from reports.rows import LineRow
 from reports.spec import ReportResult, ReportSpec
+from reports.steps import Step, reached
 
 #: Lines priced and written at a time, whatever batches come in: the file's bytes must not depend on
 #: how it was fetched. Small enough to stay in a processor's cache between pricing and writing, so
@@ -22,7 +24,7 @@ from reports.spec import ReportResult, ReportSpec
 CHUNK_LINES = 4_096
 
 #: Shortest time between two calls of `on_progress`; what listens may write to a server.
-PROGRESS_SECONDS = 0.25
+PROGRESS_SECONDS = 0.5
 
 #: Sum and count give the mean, by which runs are compared.
 _CPU_SECONDS = Summary(
@@ -59,23 +61,37 @@ def price_and_publish(
     Raises:
         OSError: The folder is missing or not writable, or the disk is full.
     """
+    with published(target) as file:
+        return price_and_write(batches, spec, file, on_progress)
+
+
+def price_and_write(
+    batches: Iterable[Sequence[LineRow]],
+    spec: ReportSpec,
+    target: BinaryIO,
+    on_progress: Callable[[int], None] | None = None,
+) -> Published:
+    """Price the lines of a report and write them to a file that is open.
+
+    The rest is as in `price_and_publish`.
+    """
     started = time.thread_time()
     elsewhere = _Stopwatch()
     pricing = PricingSummary()
     written = 0
     told = time.monotonic()
-    with published(target) as raw:
-        file = MeasuredFile(raw)
-        with closing(report_writer(spec.format, file)) as writer:
-            rows = chain.from_iterable(_timed(batches, elsewhere))
-            while chunk := list(islice(rows, CHUNK_LINES)):
-                writer.write(pricing.price(chunk))
-                written += len(chunk)
-                if on_progress is not None and time.monotonic() - told >= PROGRESS_SECONDS:
-                    told = time.monotonic()
-                    with elsewhere:
-                        on_progress(written)
-            writer.finish()
+    reached(Step.WRITE)
+    file = MeasuredFile(target)
+    with closing(report_writer(spec.format, file)) as writer:
+        rows = chain.from_iterable(_timed(batches, elsewhere))
+        while chunk := list(islice(rows, CHUNK_LINES)):
+            writer.write(pricing.price(chunk))
+            written += len(chunk)
+            if on_progress is not None and time.monotonic() - told >= PROGRESS_SECONDS:
+                told = time.monotonic()
+                with elsewhere:
+                    on_progress(written)
+        writer.finish()
     if on_progress is not None:
         with elsewhere:
             on_progress(written)

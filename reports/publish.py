@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from reports.steps import Step, reached
+
 #: Ending of a file that is still being written. A killed process leaves one behind;
 #: nothing reads it, and anyone may delete it when it is old.
 PART_SUFFIX = ".part"
@@ -22,7 +24,7 @@ def published(target: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: The folder is missing or not writable, or the disk is full.
     """
-    part = target.with_name(f".{target.name}.{uuid4().hex}{PART_SUFFIX}")
+    part = target.with_name(f"{_part_prefix(target)}{uuid4().hex}{PART_SUFFIX}")
     try:
         with part.open("xb") as file:
             yield file
@@ -32,11 +34,28 @@ def published(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def discard_parts(target: Path) -> None:
+    """Delete the partial files of `target`, whoever writes them: their rename will fail."""
+    for part in target.parent.glob(f"{_part_prefix(target)}*{PART_SUFFIX}"):
+        part.unlink(missing_ok=True)
+
+
+def target_name(part: Path) -> str:
+    """Return the name of the file that a partial file was to become."""
+    return part.name.removeprefix(".").rsplit(".", 2)[0]
+
+
 def publish_file(part: Path, target: Path) -> None:
     """Rename a finished file to `target` in the same folder, its content durable first."""
     _fsync(part)
+    reached(Step.BEFORE_RENAME)
     part.replace(target)
     _fsync(target.parent)
+    reached(Step.AFTER_RENAME)
+
+
+def _part_prefix(target: Path) -> str:
+    return f".{target.name}."
 
 
 def _fsync(path: Path) -> None:

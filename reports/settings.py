@@ -6,7 +6,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_STATE = Path(__file__).resolve().parents[1] / ".offloop"
+#: Folder for everything that the lab and its services keep.
+STATE = Path(__file__).resolve().parents[1] / ".offloop"
 
 AbsolutePath = Annotated[Path, AfterValidator(Path.absolute)]
 
@@ -17,13 +18,13 @@ class ReportSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="OFFLOOP_", frozen=True)
 
     #: Folder for generated data sets; one SQLite file per scale factor.
-    data_dir: AbsolutePath = _STATE / "data"
+    data_dir: AbsolutePath = STATE / "data"
     #: TPC-H scale factor: 0.1 is 600,572 line items, 1 is 6,001,215.
     scale_factor: float = Field(default=0.1, gt=0, allow_inf_nan=False)
     #: SQLAlchemy URL of another database; without it, the SQLite file for the scale factor.
     database_url: str | None = None
     #: Folder for finished reports.
-    files_dir: AbsolutePath = _STATE / "files"
+    files_dir: AbsolutePath = STATE / "files"
 
     @property
     def scale_label(self) -> str:

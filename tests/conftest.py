@@ -50,9 +50,9 @@ def shop(stack: Stack, broker: Service, data_set: Mapping[str, str]) -> Shop:
 
 @pytest.fixture(scope="session")
 def apps(shop: Shop) -> Iterator[dict[str, httpx.Client]]:
-    """Both apps, with a worker and housekeeping, by the names of the apps."""
+    """Both apps, with workers and housekeeping, by the names of the apps."""
     services = {"naive": shop.api(NAIVE), "fixed": shop.api(FIXED)}
-    shop.stack.start(*services.values(), shop.worker(), shop.housekeeping())
+    shop.stack.start(*services.values(), *shop.workers(), shop.housekeeping())
     clients = {name: client_of(service) for name, service in services.items()}
     yield clients
     for client in clients.values():

@@ -12,11 +12,11 @@ import httpx
 from redis import Redis
 
 from offloop.stack import catalog
+from offloop.stack.pools import STANDARD_POOLS
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
-from workers.queues import Queue
 from workers.records import record_key
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,8 @@ FIXED = catalog.WAYS["fixed_app.reports"]
 
 FINAL = {"done", "failed", "cancelled"}
 
-#: A report that takes no time to speak of, and the largest there is.
+#: A report that takes no time to speak of, and the largest there is: the one is built by the slot
+#: `worker-short-1`, the other by `worker-long-1`.
 DAY = {"shipped_from": "1995-03-01", "shipped_to": "1995-03-01", "format": "csv"}
 EVERYTHING = {"shipped_from": "1992-01-02", "shipped_to": "1998-12-01", "format": "csv"}
 
@@ -58,8 +59,15 @@ class Shop:
         service = self._here(catalog.api(way, self.site))
         return replace(service, name=name or service.name)
 
-    def worker(self, number: int = 1) -> Service:
-        return self._here(catalog.worker(Queue.REPORTS, number, self.site))
+    def workers(self, tier: str = catalog.STANDARD_TIER) -> tuple[Service, ...]:
+        """The standard pools."""
+        return tuple(map(self._here, catalog.workers(STANDARD_POOLS, tier, self.site)))
+
+    def worker(
+        self, pool: str = "short", number: int = 1, tier: str = catalog.STANDARD_TIER
+    ) -> Service:
+        """One slot of a standard pool."""
+        return self._here(catalog.worker(pool, number, STANDARD_POOLS[pool], tier, self.site))
 
     def housekeeping(self) -> Service:
         return self._here(catalog.housekeeping(self.site))

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.status import (
     HTTP_400_BAD_REQUEST,
+    HTTP_405_METHOD_NOT_ALLOWED,
     HTTP_422_UNPROCESSABLE_CONTENT,
     HTTP_500_INTERNAL_SERVER_ERROR,
 )
@@ -52,18 +53,25 @@ def report_not_found(job_id: str) -> ProblemError:
     )
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
+async def answer_problem(_: Request, error: Exception) -> Response:
+    """Handle a `ProblemError`."""
     assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class alone
     return problem_response(error.problem, dict(error.headers or {}))
 
 
-async def _on_http_exception(_: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     if error.status_code == HTTP_400_BAD_REQUEST:
         # FastAPI's only one: a body that stops the JSON parser itself, such as bytes that are
         # no text, or lists nested without end.
         return problem_response(_malformed(error.detail))
-    return problem_response(_unexplained(error.status_code), dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    route = request.scope.get("route")  # the pages of FastAPI have none
+    if error.status_code == HTTP_405_METHOD_NOT_ALLOWED and route is not None:
+        # The error names the methods of one route, where the path may have several.
+        methods = request.app.openapi()["paths"][route.path]
+        headers["Allow"] = ", ".join(sorted(map(str.upper, methods)))
+    return problem_response(_unexplained(error.status_code), headers)
 
 
 async def _on_invalid_request(_: Request, error: Exception) -> Response:
@@ -114,7 +122,7 @@ def _input_error(entry: dict[str, Any]) -> dict[str, Any]:
 
 def install(app: FastAPI) -> None:
     """Answer every error of ``app`` as a problem detail."""
-    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(ProblemError, answer_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(Exception, _on_crash)

@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from reports.models import Job
+from workers.records import QueuedJob
 from workers.settings import TierSettings
 from workers.store import (
     BrokerUnavailableError,
@@ -46,7 +46,7 @@ def _ask(question: Callable[[JobStore], Awaitable[T]]) -> T:
         raise typer.BadParameter(str(error)) from error
 
 
-def _print(job: Job | None, job_id: str) -> None:
+def _print(job: QueuedJob | None, job_id: str) -> None:
     if job is None:
         raise typer.BadParameter(f"there is no job {job_id!r}")
     typer.echo(job.model_dump_json(indent=2))
@@ -61,12 +61,12 @@ def list_jobs(
     """List jobs, newest first, with their states and what went wrong."""
     jobs = _ask(lambda store: store.page(limit, after))
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("job", "status", "attempt", "accepted", "problem"):
+    for heading in ("job", "queue", "status", "attempt", "accepted", "problem"):
         table.add_column(heading, no_wrap=heading == "job")
     for job in jobs:
         problem = job.problem.detail if job.problem else ""
         accepted = f"{job.accepted_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(job.job_id, job.status, str(job.attempt), accepted, problem)
+        table.add_row(job.job_id, job.queue, job.status, str(job.attempt), accepted, problem)
     Console().print(table)
 
 

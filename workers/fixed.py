@@ -4,16 +4,21 @@ import logging
 import os
 
 import dramatiq
+from dramatiq.middleware import Shutdown
 from redis.exceptions import RedisError
 from sqlalchemy import create_engine
 
 from reports.build import price_and_publish
 from reports.dataset import ensure_dataset
 from reports.lines import count_lines, stream_lines
+from reports.publish import discard_parts
 from reports.settings import ReportSettings
+from reports.steps import Step, reached
 from reports.storage import ReportFiles
 from workers.attempts import Attempt, AttemptStore, SupersededError
-from workers.broker import make_broker
+from workers.broker import current_message_id, make_broker
+from workers.handing_back import HandingBack
+from workers.ledger import Ledger, price_cents
 from workers.limits import time_limit
 from workers.problems import report_failed, too_many_attempts
 from workers.progress import Progress
@@ -25,20 +30,22 @@ _log = logging.getLogger(__name__)
 _settings = TierSettings()
 _reports = ReportSettings()
 
-broker = make_broker(_settings)
-dramatiq.set_broker(broker)
+handing_back = HandingBack(_settings.shutdown_grace_s)
+dramatiq.set_broker(make_broker(_settings, handing_back))
 
 attempts = AttemptStore(_settings)
 engine = create_engine(ensure_dataset(_reports))
+ledger = Ledger(_settings.ledger_path)
 files = ReportFiles(_reports.files_dir)
 files.folder.mkdir(parents=True, exist_ok=True)
 
 
-@dramatiq.actor(queue_name=Queue.REPORTS, actor_name=BUILD_REPORT)
+@dramatiq.actor(queue_name=Queue.LONG, actor_name=BUILD_REPORT)
 def build_report(job_id: str) -> None:
     """Build the report of a job, unless it was built before."""
+    reached(Step.FETCH, job_id)
     try:
-        attempt = attempts.claim(job_id)
+        attempt = attempts.claim(job_id, current_message_id())
         if attempt is not None:
             _try(attempt)
     except SupersededError as error:
@@ -48,44 +55,49 @@ def build_report(job_id: str) -> None:
         # down. A dead slot acknowledges nothing: the job is delivered to another one.
         _log.critical("slot ends itself: the broker is away job_id=%s", job_id, exc_info=True)
         os._exit(os.EX_TEMPFAIL)
+    reached(Step.BEFORE_ACK, job_id)
 
 
 def _try(attempt: Attempt) -> None:
     job_id, number = attempt.job_id, attempt.number
-    if attempt.since_revival > _settings.max_attempts:
+    if attempt.counted > _settings.max_attempts:
         _log.error("job failed job_id=%s attempt=%d: too many attempts", job_id, number)
         attempts.fail(attempt, too_many_attempts(_settings.max_attempts))
         return
     _log.info("job started job_id=%s attempt=%d", job_id, number)
     try:
-        with time_limit(_settings.job_time_limit_s):
+        with time_limit(_settings.job_time_limit_s), handing_back.interruptible():
             _build(attempt)
     except (SupersededError, RedisError):
         raise
-    except RETRYABLE as error:
-        if attempt.since_revival == _settings.max_attempts:
-            _fail(attempt, error)
-            raise
-        pause = pause_s(attempt.since_revival, _settings.first_retry_s)
-        _log.warning(
-            "job put off job_id=%s attempt=%d for %.1f s", job_id, number, pause, exc_info=True
-        )
-        attempts.put_off(attempt, pause)
+    except Shutdown:
+        _log.warning("job handed back job_id=%s attempt=%d: the slot stops", job_id, number)
+        attempts.hand_back(attempt)
     except Exception as error:
-        _fail(attempt, error)
-        raise
+        if not isinstance(error, RETRYABLE) or attempt.counted == _settings.max_attempts:
+            _log.exception("job failed job_id=%s attempt=%d", job_id, number)
+            attempts.fail(attempt, report_failed(error))
+            raise
+        _log.warning("job put off job_id=%s attempt=%d", job_id, number, exc_info=True)
+        attempts.put_off(attempt, pause_s(attempt.counted, _settings.first_retry_s))
     else:
         _log.info("job completed job_id=%s attempt=%d", job_id, number)
 
 
 def _build(attempt: Attempt) -> None:
-    spec = attempt.spec
-    progress = Progress(attempts, attempt, total=count_lines(engine, spec))
-    target = files.path(attempt.job_id, spec.format)
+    job_id, spec = attempt.job_id, attempt.spec
+    target = files.path(job_id, spec.format)
+    discard_parts(target)  # what an attempt that was killed has left behind
+    lines = count_lines(engine, spec)
+    progress = Progress(attempts, attempt, total=lines)
     published = price_and_publish(stream_lines(engine, spec), spec, target, progress)
+    progress(lines)  # who has been superseded while the file was published must not bill
+    ledger.charge(
+        f"report-{job_id}",  # the same for every attempt: billing twice is billing once
+        job_id=job_id,
+        request_ref=attempt.request_ref,
+        attempt=attempt.number,
+        amount=price_cents(lines),
+    )
+    reached(Step.AFTER_BILLING, job_id)
     attempts.finish(attempt, published.result)
-
-
-def _fail(attempt: Attempt, error: Exception) -> None:
-    _log.exception("job failed job_id=%s attempt=%d", attempt.job_id, attempt.number)
-    attempts.fail(attempt, report_failed(error))

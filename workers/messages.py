@@ -34,10 +34,10 @@ def check_dramatiq_version(installed: str | None = None) -> None:
         )
 
 
-def build_report_message(job_id: str) -> Message[None]:
+def build_report_message(job_id: str, queue: Queue) -> Message[None]:
     """Return the message that makes a worker build the report of ``job_id``."""
     return Message(
-        queue_name=Queue.REPORTS,
+        queue_name=queue,
         actor_name=BUILD_REPORT,
         args=(job_id,),
         kwargs={},

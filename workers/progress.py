@@ -1,11 +1,6 @@
-"""Progress of an attempt, written down often enough for people and seldom enough for the broker."""
-
-import time
+"""Progress of an attempt, written down for people; and a reason to stop."""
 
 from workers.attempts import Attempt, AttemptStore
-
-#: Seconds between two notes; each is a durable write.
-INTERVAL_S = 0.5
 
 
 class Progress:
@@ -15,15 +10,11 @@ class Progress:
         self._attempts = attempts
         self._attempt = attempt
         self._total = total
-        self._noted_at = time.monotonic()
 
     def __call__(self, lines: int) -> None:
-        """Note the share of lines written, unless one was noted a moment ago.
+        """Note the share of lines written.
 
         Raises:
             SupersededError: another attempt has the job now, so that this one can stop.
         """
-        if time.monotonic() - self._noted_at < INTERVAL_S:
-            return
-        self._noted_at = time.monotonic()
         self._attempts.progress(self._attempt, lines / self._total if self._total else 1.0)

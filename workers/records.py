@@ -1,9 +1,13 @@
 """How a job is written down in Redis: one hash a job, the same for the API and the workers."""
 
 from collections.abc import Mapping
+from typing import cast
+
+from redis import Redis
 
 from reports.models import Job, JobStatus, Problem
 from reports.spec import ReportResult, ReportSpec
+from workers.queues import Queue
 
 #: Channel on which the id of every finished job is published.
 FINISHED_CHANNEL = "offloop:finished"
@@ -11,8 +15,20 @@ FINISHED_CHANNEL = "offloop:finished"
 #: All jobs that are remembered, by the moment (Unix time, s) at which they were accepted.
 INDEX_KEY = "jobs"
 
+#: The jobs that have not come to an end.
+OPEN_KEY = "open"
+
+#: The callbacks that have to be delivered, by the moment (Unix time, s) at which they are due.
+OUTBOX_KEY = "outbox"
+
 #: The jobs that wait for another attempt, by the moment (Unix time, s) at which they are due.
 RETRIES_KEY = "retries"
+
+
+class QueuedJob(Job):
+    """A job that went through a queue."""
+
+    queue: Queue
 
 
 def record_key(job_id: str) -> str:
@@ -25,17 +41,23 @@ def idempotency_key(key: str) -> str:
     return f"idempotency:{key}"
 
 
-def finish_times_key(queue: str) -> str:
+def finish_times_key(queue: Queue) -> str:
     """Return the key of the moments at which the latest jobs of a queue were finished."""
     return f"finished:{queue}"
 
 
-def job_from_record(job_id: str, record: Mapping[str, str]) -> Job:
+def event_key(event_id: str) -> str:
+    """Return the key of what is to be delivered as one event."""
+    return f"event:{event_id}"
+
+
+def job_from_record(job_id: str, record: Mapping[str, str]) -> QueuedJob:
     """Turn a record into the job it describes. Absent fields are facts not known yet."""
     result = record.get("result")
     problem = record.get("problem")
-    return Job(
+    return QueuedJob(
         job_id=job_id,
+        queue=Queue(record["queue"]),
         status=JobStatus(record["status"]),
         attempt=int(record["attempt"]),
         progress=float(record["progress"]),
@@ -45,6 +67,16 @@ def job_from_record(job_id: str, record: Mapping[str, str]) -> Job:
         result=ReportResult.model_validate_json(result) if result else None,
         problem=Problem.model_validate_json(problem) if problem else None,
     )
+
+
+def read_record(redis: Redis, job_id: str) -> dict[str, str]:
+    """Return the record of a job, which is empty where there is none.
+
+    Args:
+        redis: A client of the records' database that decodes answers.
+        job_id: Which job.
+    """
+    return cast("dict[str, str]", redis.hgetall(record_key(job_id)))
 
 
 def spec_from_record(record: Mapping[str, str]) -> ReportSpec:

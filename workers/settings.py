@@ -1,9 +1,19 @@
 """How the job tier is set up; every field is an environment variable ``OFFLOOP_…``."""
 
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, RedisDsn
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, RedisDsn, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from standardwebhooks import Webhook
+
+from reports.settings import STATE, AbsolutePath
+
+
+def _split(hosts: object) -> object:
+    return (
+        tuple(filter(None, map(str.strip, hosts.split(",")))) if isinstance(hosts, str) else hosts
+    )
 
 
 class TierSettings(BaseSettings):
@@ -27,13 +37,17 @@ class TierSettings(BaseSettings):
     #: Seconds an attempt may take before its worker is ended.
     job_time_limit_s: float = Field(default=600.0, gt=0)
 
+    #: Seconds a job may go on after its slot was told to stop (SIGTERM), before it is handed back.
+    #: Whoever stops slots must wait a little longer than this before it kills them.
+    shutdown_grace_s: float = Field(default=5.0, ge=0)
+
     #: Seconds before the second attempt at a job that failed; doubled for each further one.
     first_retry_s: float = Field(default=1.0, gt=0)
 
     #: Messages a queue may hold, those being worked on included, before orders are refused.
     queue_limit: int = Field(default=1000, gt=0)
 
-    #: Seconds an idempotency key is remembered; not longer than the job it stands for.
+    #: Seconds an idempotency key is remembered; at most as long as the job it stands for.
     idempotency_ttl_s: int = Field(default=24 * 3600, gt=0)
 
     #: Milliseconds of silence after which a worker counts as dead and its jobs are given to
@@ -44,9 +58,54 @@ class TierSettings(BaseSettings):
     recovery_interval_s: float = Field(default=1.0, gt=0)
     expiry_interval_s: float = Field(default=60.0, gt=0)
 
+    #: Seconds between two looks for jobs without a message.
+    sweep_interval_s: float = Field(default=10.0, gt=0)
+
     #: Seconds a report's file is kept, and bytes that all of them may take together.
     file_ttl_s: float = Field(default=7 * 24 * 3600, gt=0)
     files_max_bytes: int = Field(default=10 * 10**9, gt=0)
+
+    #: The billing ledger, which every worker of the tier must reach.
+    ledger_path: AbsolutePath = STATE / "ledger.sqlite"
+
+    #: Hosts that may be called back, as ``host`` or ``host:port``, with commas between them.
+    callback_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = ()
+
+    #: Signs callbacks (Standard Webhooks): ``whsec_`` and then 24 to 64 bytes in base64.
+    webhook_secret: SecretStr | None = None
+
+    #: Seconds one delivery of a callback may take, and before the second try; doubled for each
+    #: further one, of which there are so many in all.
+    callback_timeout_s: float = Field(default=10.0, gt=0)
+    callback_first_retry_s: float = Field(default=5.0, gt=0)
+    callback_max_tries: int = Field(default=10, gt=0)
+
+    @model_validator(mode="after")
+    def _keys_stand_for_something(self) -> Self:
+        if self.idempotency_ttl_s > self.record_ttl_s:
+            raise ValueError(
+                f"OFFLOOP_IDEMPOTENCY_TTL_S ({self.idempotency_ttl_s}) is longer than "
+                f"OFFLOOP_RECORD_TTL_S ({self.record_ttl_s}): a key would stand for a job that is "
+                "forgotten"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _callbacks_can_be_signed(self) -> Self:
+        if not self.callback_hosts:
+            return self
+        if self.webhook_secret is None:
+            raise ValueError(
+                "OFFLOOP_CALLBACK_HOSTS allows callbacks, but there is no OFFLOOP_WEBHOOK_SECRET "
+                "to sign them with: set it to whsec_ and the base64 of 24 to 64 random bytes"
+            )
+        try:
+            Webhook(self.webhook_secret.get_secret_value())
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                "OFFLOOP_WEBHOOK_SECRET is not whsec_ and the base64 of 24 to 64 random bytes"
+            ) from error
+        return self
 
     @property
     def broker_db(self) -> int:

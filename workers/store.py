@@ -14,16 +14,19 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from reports.models import Job, JobStatus, now
+from reports.models import JobStatus, now
 from reports.spec import ReportSpec
 from workers import scripts
 from workers.batching import Batcher
 from workers.messages import build_report_message, check_dramatiq_version
-from workers.queues import NAMESPACE, Queue
+from workers.queues import NAMESPACE, Queue, queue_key, route
 from workers.records import (
     FINISHED_CHANNEL,
     INDEX_KEY,
+    OPEN_KEY,
+    OUTBOX_KEY,
     RETRIES_KEY,
+    QueuedJob,
     finish_times_key,
     idempotency_key,
     job_from_record,
@@ -48,14 +51,14 @@ class BrokerUnavailableError(Exception):
 
 
 class QueueFullError(Exception):
-    """The queue holds as many jobs as it may.
+    """A queue holds as many jobs as it may.
 
     Attributes:
         retry_after_s: Seconds until there is likely to be room.
     """
 
-    def __init__(self, limit: int, retry_after_s: int) -> None:
-        super().__init__(f"The queue holds {limit} jobs, which is its limit")
+    def __init__(self, queue: Queue, limit: int, retry_after_s: int) -> None:
+        super().__init__(f"The queue {queue} holds {limit} jobs, which is its limit")
         self.retry_after_s = retry_after_s
 
 
@@ -85,11 +88,16 @@ class KeyReusedError(Exception):
 
 @dataclass(frozen=True)
 class _Order:
-    """One job to accept, and the idempotency key that it came with."""
+    """One job to accept, and what its customer sent with it."""
 
-    job: Job
+    job: QueuedJob
     spec: ReportSpec
     key: str | None
+    callback_url: str | None
+
+    def fingerprint(self) -> str:
+        """Tell this order from others that come with the same key."""
+        return sha256(f"{self.spec.model_dump_json()}\n{self.callback_url}".encode()).hexdigest()
 
 
 class JobStore:
@@ -118,13 +126,12 @@ class JobStore:
         )
         self.redis = Redis.from_pool(pool)
         self._accept = self.redis.register_script(scripts.source("accept"))
-        self._cancel = self.redis.register_script(scripts.source("cancel"))
+        self._cancel = self.redis.register_script(scripts.source("ended", "cancel"))
         self._revive = self.redis.register_script(scripts.source("revive"))
         self._databases = (settings.broker_db, settings.records_db)
         self._fixed_arguments = (
             *self._databases,
             settings.record_ttl_s,
-            f"{NAMESPACE}:{Queue.REPORTS}",
             settings.queue_limit,
             settings.idempotency_ttl_s,
         )
@@ -153,7 +160,13 @@ class JobStore:
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
 
-    async def accept(self, job_id: str, spec: ReportSpec, key: str | None = None) -> Job:
+    async def accept(
+        self,
+        job_id: str,
+        spec: ReportSpec,
+        key: str | None = None,
+        callback_url: str | None = None,
+    ) -> QueuedJob:
         """Record a job and queue it, in one atomic and durable step.
 
         When this returns, the job survives the death of every process involved.
@@ -161,59 +174,70 @@ class JobStore:
         Args:
             job_id: Of the new job.
             spec: What is ordered.
-            key: The client's idempotency key. The same key with the same spec gives the job that
+            key: The client's idempotency key. The same key with the same order gives the job that
                 was accepted first, however often and from however many places it is sent.
+            callback_url: Whom to tell that the job has come to an end.
 
         Raises:
             BrokerUnavailableError: the broker did not answer, so the job must not be promised.
-            KeyReusedError: the key stands for a job with another spec.
+            KeyReusedError: the key stands for a job with another order.
             QueueFullError: the queue may hold no more jobs.
         """
-        job = Job(job_id=job_id, status=JobStatus.QUEUED, accepted_at=now())
-        outcome, *earlier = await self._batches.submit(_Order(job, spec, key))
+        queue = route(spec)
+        job = QueuedJob(job_id=job_id, queue=queue, status=JobStatus.QUEUED, accepted_at=now())
+        outcome, *earlier = await self._batches.submit(_Order(job, spec, key, callback_url))
         match outcome:
             case "conflict":
                 raise KeyReusedError
             case "full":
-                raise QueueFullError(self.settings.queue_limit, await self._seconds_for_a_place())
+                wait_s = await self._seconds_for_a_place(queue)
+                raise QueueFullError(queue, self.settings.queue_limit, wait_s)
             case "replayed":
-                return await self.find(earlier[0]) or job
+                # The record outlives the key (`TierSettings`).
+                return await self.find(earlier[0]) or job.model_copy(update={"job_id": earlier[0]})
             case _:
                 return job
 
     async def _accept_batch(self, orders: list[_Order]) -> list[list[str]]:
         args: list[str | int | bytes] = [*self._fixed_arguments]
         for order in orders:
-            message = build_report_message(order.job.job_id)
-            spec = order.spec.model_dump_json()
+            job = order.job
+            message = build_report_message(job.job_id, job.queue)
             args += (
+                job.queue.value,
+                queue_key(job.queue),
                 message.options["redis_message_id"],
                 message.encode(),
-                order.job.accepted_at.isoformat(),
-                spec,
+                job.accepted_at.isoformat(),
+                order.spec.model_dump_json(),
+                order.callback_url or "",
                 "" if order.key is None else idempotency_key(order.key),
-                "" if order.key is None else sha256(spec.encode()).hexdigest(),
+                "" if order.key is None else order.fingerprint(),
+                order.key or job.job_id,
             )
+        records = (record_key(order.job.job_id) for order in orders)
         try:
-            answers = await self._accept(
-                keys=[INDEX_KEY, *(record_key(order.job.job_id) for order in orders)], args=args
-            )
+            answers = await self._accept(keys=[INDEX_KEY, OPEN_KEY, *records], args=args)
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
         return cast("list[list[str]]", answers)
 
-    async def cancel(self, job_id: str) -> Job | None:
+    async def cancel(self, job_id: str) -> QueuedJob | None:
         """Cancel a job that nobody works on yet, and return it; None if there is none.
 
         Raises:
             WrongStatusError: it is being worked on, or finished.
             BrokerUnavailableError: the broker did not answer.
         """
-        queue = f"{NAMESPACE}:{Queue.REPORTS}"
-        arguments: list[str | int] = [*self._databases, queue, now().isoformat(), FINISHED_CHANNEL]
+        arguments: list[str | int] = [
+            *self._databases,
+            f"{NAMESPACE}:",
+            now().isoformat(),
+            FINISHED_CHANNEL,
+        ]
         return await self._change(self._cancel, job_id, arguments, {JobStatus.QUEUED})
 
-    async def revive(self, job_id: str) -> Job | None:
+    async def revive(self, job_id: str) -> QueuedJob | None:
         """Give a job that failed or was cancelled new attempts, and return it; None if unknown.
 
         Raises:
@@ -228,9 +252,12 @@ class JobStore:
         job_id: str,
         arguments: Sequence[str | int],
         wanted: Collection[JobStatus],
-    ) -> Job | None:
+    ) -> QueuedJob | None:
         try:
-            before = await script(keys=[record_key(job_id), RETRIES_KEY], args=list(arguments))
+            before = await script(
+                keys=[record_key(job_id), RETRIES_KEY, OPEN_KEY, OUTBOX_KEY],
+                args=list(arguments),
+            )
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
         if before is None:
@@ -239,7 +266,7 @@ class JobStore:
             raise WrongStatusError(job_id, JobStatus(before), wanted)
         return await self.find(job_id)
 
-    async def page(self, limit: int, after: str | None = None) -> list[Job]:
+    async def page(self, limit: int, after: str | None = None) -> list[QueuedJob]:
         """Return jobs, newest first.
 
         Args:
@@ -263,13 +290,13 @@ class JobStore:
         jobs = [await self.find(str(job_id)) for job_id in ids]
         return [job for job in jobs if job is not None]
 
-    async def _seconds_for_a_place(self) -> int:
+    async def _seconds_for_a_place(self, queue: Queue) -> int:
         """Estimate from the latest finished jobs when the next one will be finished.
 
         Where fewer than two were finished lately, nothing is known, and a guess has to do.
         """
         try:
-            moments = await self.redis.lrange(finish_times_key(Queue.REPORTS), 0, -1)
+            moments = await self.redis.lrange(finish_times_key(queue), 0, -1)
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
         if len(moments) < 2:  # noqa: PLR2004 - an interval has two ends
@@ -277,7 +304,7 @@ class JobStore:
         between_s = (float(moments[0]) - float(moments[-1])) / (len(moments) - 1)
         return min(max(ceil(between_s), 1), LONGEST_RETRY_S)
 
-    async def find(self, job_id: str) -> Job | None:
+    async def find(self, job_id: str) -> QueuedJob | None:
         """Return the job, or None where there is none of this id.
 
         Raises:

@@ -7,11 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -21,9 +18,14 @@ from offloop.bench.expressions import PREDICTED, Expression
 from offloop.bench.story import tell
 from offloop.bench.theory import FORMULAS
 from offloop.load.arrivals import Arrivals, Constant, Poisson, Ramp, Spike, Step
-from offloop.stack.catalog import WAYS
+from offloop.stack.catalog import TIERS, WAYS
+from offloop.stack.pools import Pool
+from offloop.tables import Table
 
 Stream = Literal["bystander", "report"]
+
+#: Names of arms and pools name folders and processes, too.
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 #: The keys of each kind of arrivals: those tables' own errors do not say which there are.
 _KEYS_OF_ARRIVALS = {
@@ -49,6 +51,12 @@ def _known_way(name: str) -> str:
     return name
 
 
+def _known_tier(name: str) -> str:
+    if name not in TIERS:
+        raise ValueError(f"{name!r} is not a job tier; there is {', '.join(TIERS)}")
+    return name
+
+
 def _can_be_told(text: str) -> str:
     tell(text, [])
     return text
@@ -62,22 +70,7 @@ def _known_formula(name: str) -> str:
     return name
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _knows_its_keys(cls, table: object) -> object:
-        # Before pydantic says so: it would not say which keys there are.
-        if isinstance(table, dict) and (unknown := table.keys() - cls.model_fields.keys()):
-            raise ValueError(
-                f"there is no key {', '.join(map(repr, sorted(unknown)))}; "
-                f"there is {', '.join(cls.model_fields)}"
-            )
-        return table
-
-
-class ReportOrder(_Table):
+class ReportOrder(Table):
     """The body of every ``POST /reports`` of the experiment."""
 
     shipped_from: date
@@ -85,7 +78,7 @@ class ReportOrder(_Table):
     format: Literal["csv", "parquet"]
 
 
-class Load(_Table):
+class Load(Table):
     """What is sent to every arm, on one schedule a block."""
 
     #: Seconds of load an arm gets in each block.
@@ -100,19 +93,20 @@ class Load(_Table):
     report: ReportOrder
 
 
-class Arm(_Table):
+class Arm(Table):
     """One side of the experiment. ``naive`` and ``fixed`` differ in exactly one field."""
 
     #: The module that answers ``POST /reports``.
     way: Annotated[str, AfterValidator(_known_way)]
     server: Literal["uvicorn"]
-    tier: Literal["workers.fixed"]
-    #: Worker slots for each queue.
-    pools: dict[Literal["reports"], PositiveInt]
+    #: The module that declares the actors, where the way has a job tier.
+    tier: Annotated[str, AfterValidator(_known_tier)]
+    #: The slots of that tier.
+    pools: dict[Name, Pool] = Field(min_length=1)
     streams: tuple[Stream, ...] = ("bystander", "report")
 
 
-class Expectation(_Table):
+class Expectation(Table):
     """One limit on one measure."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -125,21 +119,21 @@ class Expectation(_Table):
     why: str
 
 
-class Evidence(_Table):
+class Evidence(Table):
     """A process to profile while one arm runs: where does its time go?"""
 
     arm: str
     process: str
 
 
-class Story(_Table):
+class Story(Table):
     """What to say afterwards; ``{EXPRESSION:FORMAT}`` stands for a measured value."""
 
     gain: Annotated[str, AfterValidator(_can_be_told)]
     price: Annotated[str, AfterValidator(_can_be_told)]
 
 
-class Experiment(_Table):
+class Experiment(Table):
     """One question, and how it is put to the apps."""
 
     title: str
@@ -147,7 +141,7 @@ class Experiment(_Table):
     question: str
     prediction: str
     load: Load
-    arms: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Arm]
+    arms: dict[Name, Arm]
     #: Measures that theory predicts for the naive arm, by the name of a formula.
     predict: dict[str, Annotated[str, AfterValidator(_known_formula)]] = Field(default_factory=dict)
     expect: tuple[Expectation, ...] = Field(min_length=1)

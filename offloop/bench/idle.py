@@ -1,11 +1,13 @@
 """Waiting until nothing is left over from before: an arm must not pay for another's work."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 
 import psutil
 from redis import Redis
+
+from offloop.stack.queues import unfinished
 
 #: Seconds after which a stack that is still busy is reported instead of waited for.
 DEADLINE_S = 60.0
@@ -17,35 +19,29 @@ _LOOK_S = 0.25
 
 
 class NotIdleError(Exception):
-    """Work is left that will not end."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"After {DEADLINE_S:g} s {what}, so the next arm cannot start. The logs of the run say "
-            "what it is doing."
-        )
+    """Work is left that will not end, so the next arm cannot start."""
 
 
-def unfinished(redis: Redis, queues: Sequence[str]) -> dict[str, int]:
-    """Count the messages of each queue that are waiting or being worked on; only those above 0."""
-    counts = {queue: int(redis.hlen(f"dramatiq:{queue}.msgs")) for queue in queues}
-    return {queue: count for queue, count in counts.items() if count}
-
-
-def wait_until_empty(redis: Redis, queues: Sequence[str]) -> None:
+def wait_until_empty(redis: Redis, served: Collection[str]) -> None:
     """Return once every queue is empty.
 
     Args:
         redis: The broker.
-        queues: Names of its queues.
+        served: Names of the queues that somebody works on.
 
     Raises:
-        NotIdleError: this has not happened within `DEADLINE_S`.
+        NotIdleError: this has not happened within `DEADLINE_S`, or there are jobs in another queue.
     """
     deadline = time.monotonic() + DEADLINE_S
-    while left := unfinished(redis, queues):
+    while left := unfinished(redis):
+        if unserved := left.keys() - served:
+            raise NotIdleError(
+                f"There are jobs in the queue {', '.join(sorted(unserved))}, which nobody works "
+                f"on: the pools of the arm serve only {', '.join(sorted(served))}. Add it to the "
+                "`queues` of one of them."
+            )
         if time.monotonic() > deadline:
-            raise NotIdleError(f"there are still jobs in the queue {', '.join(left)}")
+            raise _still_busy(f"there are still jobs in the queue {', '.join(left)}")
         time.sleep(_LOOK_S)
 
 
@@ -61,7 +57,14 @@ def wait_until_quiet(pids: Callable[[], Mapping[str, Sequence[int]]]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while busy := _busy(pids):
         if time.monotonic() > deadline:
-            raise NotIdleError(f"{', '.join(busy)} is still at work")
+            raise _still_busy(f"{', '.join(busy)} is still at work")
+
+
+def _still_busy(what: str) -> NotIdleError:
+    return NotIdleError(
+        f"After {DEADLINE_S:g} s {what}, so the next arm cannot start. The logs of the run say "
+        "what it is doing."
+    )
 
 
 def _busy(pids: Callable[[], Mapping[str, Sequence[int]]]) -> list[str]:

@@ -27,7 +27,7 @@ from offloop.bench.verdicts import Verdict, experiment_verdict, judge
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
-from offloop.stack.catalog import NICE_GENERATOR
+from offloop.stack.priorities import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
 
 #: Seconds of load in the extra block that is profiled.

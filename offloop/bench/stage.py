@@ -36,7 +36,7 @@ class Setting:
     api: Service
     workers: tuple[Service, ...]
     redis_url: str | None
-    queues: tuple[str, ...]
+    queues: frozenset[str]
 
     @property
     def builders(self) -> tuple[Service, ...]:
@@ -59,7 +59,7 @@ class Setting:
         """Return once its queues are empty.
 
         Raises:
-            NotIdleError: they are not within a minute.
+            NotIdleError: they are not within a minute, or never would be.
             StackError: the broker does not say.
         """
         if self.redis_url is None:
@@ -129,15 +129,12 @@ def _launch(arm: Arm, root: Path, stack: Stack) -> Setting:
     site = catalog.Site(root, stack.folder / "files", redis_url)
     api = catalog.api(way, site)
     pools = arm.pools if way.has_tier else {}
-    workers = tuple(
-        catalog.worker(queue, number, site)
-        for queue, slots in pools.items()
-        for number in range(1, slots + 1)
-    )
+    workers = catalog.workers(pools, arm.tier, site)
+    queues = frozenset(queue for pool in pools.values() for queue in pool.queues)
     keeping = (catalog.housekeeping(site),) if way.has_tier else ()
     services = (*broker, api, *workers, *keeping)
     stack.launch(*services)
-    return Setting(stack, services, api, workers, redis_url, tuple(pools))
+    return Setting(stack, services, api, workers, redis_url, queues)
 
 
 def _broker(stack: Stack) -> tuple[tuple[Service, ...], str]:

@@ -6,18 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from offloop.stack.pools import Pool
 from offloop.stack.ports import LOOPBACK, free_port
+from offloop.stack.priorities import NICE_API
 from offloop.stack.service import HttpOk, Service
-
-#: Niceness. One machine plays three tiers, and priorities keep them from starving each other:
-#: the generator (0) must keep its schedule, and workers (19) run on what the APIs (5) leave.
-NICE_GENERATOR = 0
-NICE_API = 5
-NICE_WORKER = 19
+from offloop.stack.supervisor import GRACE_S
 
 #: Milliseconds an idle worker sleeps at most before it asks for messages again. Dramatiq's
 #: default, 1000, would be most of a short job's wait.
 _WORKER_POLL_MS = 50
+
+#: Seconds until a slot has seen that it is to stop: Dramatiq looks once a second.
+_STOP_SEEN_S = 1.0
+
+#: Seconds for handing a job back.
+_HAND_BACK_S = 0.5
+
+#: Seconds that a job may go on once its slot has seen that it is to stop. The job has to be handed
+#: back before the supervisor kills the slot.
+_SHUTDOWN_GRACE_S = GRACE_S - _STOP_SEEN_S - _HAND_BACK_S
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,10 @@ WAYS: Mapping[str, Way] = {
     "fixed_app.reports": Way("fixed", "fixed_app.main:app", has_tier=True),
 }
 
+#: Modules that declare the actors of the job tier; the first where nothing else is said.
+STANDARD_TIER = "workers.fixed"
+TIERS = (STANDARD_TIER, "workers.naive")
+
 
 @dataclass(frozen=True)
 class Site:
@@ -50,11 +61,14 @@ class Site:
         root: The checkout, with the modules to run.
         files: Folder for the files of reports.
         redis_url: The broker; None where there is none.
+        steps: Unix socket on which work says which step it has reached, and waits for an answer;
+            None where nobody listens.
     """
 
     root: Path
     files: Path
     redis_url: str | None
+    steps: Path | None = None
 
     def environment(self, metrics_port: int, files: str) -> dict[str, str]:
         """Return what a service is told beside what it inherits (such as the data set's scale)."""
@@ -62,8 +76,10 @@ class Site:
         return {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "OFFLOOP_FILES_DIR": str(self.files / files),
+            "OFFLOOP_LEDGER_PATH": str(self.files / "ledger.sqlite"),
             "OFFLOOP_METRICS_PORT": str(metrics_port),
             **({"OFFLOOP_REDIS_URL": self.redis_url} if self.redis_url else {}),
+            **({"OFFLOOP_STEPS": str(self.steps)} if self.steps else {}),
         }
 
 
@@ -87,18 +103,43 @@ def api(way: Way, site: Site) -> Service:
     )
 
 
-def worker(queue: str, number: int, site: Site) -> Service:
-    """One slot: a single-process, single-thread worker on one queue."""
+def workers(pools: Mapping[str, Pool], tier: str, site: Site) -> tuple[Service, ...]:
+    """All slots of all pools."""
+    return tuple(
+        worker(name, number, pool, tier, site)
+        for name, pool in pools.items()
+        for number in range(1, pool.slots + 1)
+    )
+
+
+def worker(pool_name: str, number: int, pool: Pool, tier: str, site: Site) -> Service:
+    """One slot of a pool: a single-process, single-thread worker.
+
+    Told to stop, it finishes its job or hands it back before the supervisor kills it.
+
+    Args:
+        pool_name: Begins the name of the slot.
+        number: Ends it; the first slot of a pool is 1.
+        pool: The queues to serve, and how.
+        tier: The module that declares the actors, one of `TIERS`.
+        site: Where it works.
+    """
     metrics_port = free_port()
-    prefetch = {"dramatiq_queue_prefetch": "1", "dramatiq_worker_timeout": str(_WORKER_POLL_MS)}
     return Service(
-        name=f"worker-{queue}-{number}",
+        name=f"worker-{pool_name}-{number}",
         command=(
-            *(sys.executable, "-m", "dramatiq", "workers.fixed"),
-            *("--processes", "1", "--threads", "1", "--queues", queue),
+            *(sys.executable, "-m", "dramatiq", tier),
+            *("--processes", "1", "--threads", "1"),
+            *("--worker-shutdown-timeout", _milliseconds(_SHUTDOWN_GRACE_S + _HAND_BACK_S)),
+            *("--queues", *pool.queues),
         ),
-        env=site.environment(metrics_port, files="fixed") | prefetch,
-        nice=NICE_WORKER,
+        env={
+            **site.environment(metrics_port, files="fixed"),
+            "OFFLOOP_SHUTDOWN_GRACE_S": str(_SHUTDOWN_GRACE_S),
+            "dramatiq_queue_prefetch": str(pool.prefetch),
+            "dramatiq_worker_timeout": str(_WORKER_POLL_MS),
+        },
+        nice=pool.nice,
         ready=HttpOk(_metrics_url(metrics_port)),
         metrics_url=_metrics_url(metrics_port),
     )
@@ -119,3 +160,7 @@ def housekeeping(site: Site) -> Service:
 
 def _metrics_url(port: int) -> str:
     return f"http://{LOOPBACK}:{port}/metrics"
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(1000 * seconds))

@@ -54,9 +54,10 @@ class Keeper:
         """Start again what has died and waited long enough.
 
         Returns:
-            Whether a service was started, so that process ids have changed.
+            Whether a service has died or was started, so that process ids have changed.
         """
-        for died in self._stack.dead():
+        dead = self._stack.dead()
+        for died in dead:
             self._stack.stop(died.service)  # whatever it has left behind
             self._note_death(died)
         now = time.monotonic()
@@ -66,7 +67,7 @@ class Keeper:
             if record.due_s is not None and record.due_s <= now
         ]
         started = [self._start_again(name) for name in due]
-        return any(started)
+        return bool(dead) or any(started)
 
     def _note_death(self, died: ServiceDied | ServiceFailed) -> None:
         record = self._records[died.service]

@@ -17,7 +17,7 @@ _PROGRAM = "valkey-server"
 DATABASES = 4
 
 
-def embedded_redis(folder: Path, port: int) -> Service:
+def embedded_redis(folder: Path, port: int, binary: Path | None = None) -> Service:
     """A durable Valkey server on loopback.
 
     It answers a write only when the write is on disk: `appendfsync everysec`, the usual choice, can
@@ -27,6 +27,7 @@ def embedded_redis(folder: Path, port: int) -> Service:
     Args:
         folder: Where its append-only file goes; made if it does not exist.
         port: Port to listen on.
+        binary: Another server to run under the same configuration, such as ``redis-server``.
 
     Raises:
         StackError: If the binary is missing or cannot be executed, or the folder cannot be made.
@@ -52,7 +53,7 @@ def embedded_redis(folder: Path, port: int) -> Service:
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     return Service(
         name=NAME,
-        command=(str(_binary()), *options),
+        command=(str(binary or _binary()), *options),
         ready=RedisPong(port),
         url=f"redis://{LOOPBACK}:{port}",
     )

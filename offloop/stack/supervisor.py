@@ -37,6 +37,8 @@ _ENDING_SIGNALS = frozenset(
     {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGABRT}
 )
 
+_NOT_PASSED_ON = frozenset({signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT})
+
 # What each process runs first. It announces its own process group to the guard, on standard error,
 # before it becomes the program, so there is no moment at which the guard does not know it; then it
 # takes its niceness, and its log as standard error. `exec` keeps the process id.
@@ -210,6 +212,9 @@ class Stack:
     def stop(self, name: str) -> None:
         """Stop one process with all its descendants: SIGTERM, a grace period, SIGKILL.
 
+        Only the process itself gets SIGTERM, and tells its descendants as it sees fit. Dramatiq's
+        main process passes the signal on, and a worker that gets it twice drops its job.
+
         Raises:
             StackError: If there is no such process, or it survives SIGKILL.
         """
@@ -229,7 +234,10 @@ class Stack:
         self.start(process.service)
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to the whole process group of a service.
+        """Send a signal to a service.
+
+        What it cannot pass on, SIGKILL, SIGSTOP and SIGCONT, reaches its whole process group; any
+        other signal reaches only the service itself, as when it is stopped.
 
         A service ended by one of the usual ending signals counts as asked to end.
 
@@ -242,7 +250,10 @@ class Stack:
             raise StackError(f"{name} {status}, so it cannot get {number.name}: restart it first.")
         if number in _ENDING_SIGNALS:
             process.asked_to_end = True
-        _signal_group(process, number)
+        if number in _NOT_PASSED_ON:
+            _signal_group(process, number)
+        else:
+            _signal(process, number)
 
     def check(self) -> None:
         """Do nothing if every service runs that has not been asked to end.
@@ -371,7 +382,7 @@ class Stack:
         # Before anything ends: an orphan without a mark could not be found afterwards.
         known = processes.find(marks, groups)
         for process in ending:
-            _signal_group(process, signal.SIGTERM)
+            _signal(process, signal.SIGTERM)
             # A stopped process acts on SIGTERM only when it continues.
             _signal_group(process, signal.SIGCONT)
         deadline = time.monotonic() + GRACE_S
@@ -446,6 +457,11 @@ def _open_log(log: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _signal(process: _Process, number: signal.Signals) -> None:
+    with contextlib.suppress(PermissionError):
+        process.popen.send_signal(number)
 
 
 def _signal_group(process: _Process, number: signal.Signals) -> None:

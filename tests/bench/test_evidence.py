@@ -8,10 +8,10 @@ ROOT = Path("/checkout")
 
 #: What py-spy writes with `--threads --subprocesses`: a parent, its child, and its child's thread.
 RAW = """\
-process 7:"python -m dramatiq workers.fixed --queues reports";thread (7): MainThread;\
+process 7:"python -m dramatiq workers.fixed --queues long";thread (7): MainThread;\
 main (/usr/lib/python3.11/runpy.py:88);wait (/usr/lib/python3.11/selectors.py:415) 30
-process 7:"python -m dramatiq workers.fixed --queues reports";\
-process 8:"python -m dramatiq workers.fixed --queues reports";thread (9): Thread-4 (_run);\
+process 7:"python -m dramatiq workers.fixed --queues long";\
+process 8:"python -m dramatiq workers.fixed --queues long";thread (9): Thread-4 (_run);\
 Actor.run (/checkout/workers/fixed.py:20);\
 Sum.add.<locals>.<listcomp> (/checkout/reports/pricing.py:31) 12
 thread (9): MainThread;f (/with (brackets)/a:b.py:3) 1

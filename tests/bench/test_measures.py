@@ -16,7 +16,7 @@ def arm_run(
     samples: tuple[ResourceSample, ...] = (),
     steal: float | None = None,
 ) -> ArmRun:
-    needed = {"fixed": 1, "worker-reports-1": 2}
+    needed = {"fixed": 1, "worker-long-1": 2}
     return ArmRun(
         log,
         api="fixed",
@@ -152,8 +152,8 @@ def test_memory_adds_up_the_peaks_of_the_stack_and_of_everything_the_lab_runs() 
     samples = (
         ResourceSample(1.0, "fixed", 80, 0.1),
         ResourceSample(2.0, "fixed", 70, 0.2),
-        ResourceSample(1.0, "worker-reports-1", 100, 0.1),
-        ResourceSample(2.0, "worker-reports-1", 130, 0.1),
+        ResourceSample(1.0, "worker-long-1", 100, 0.1),
+        ResourceSample(2.0, "worker-long-1", 130, 0.1),
         ResourceSample(1.0, "generator", 60, 0.1),
         ResourceSample(1.0, "other-stacks", 200, 0.1),
     )

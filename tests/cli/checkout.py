@@ -137,14 +137,14 @@ def wait_for(look: Callable[[], T], hang_s: float = END_HANG_S) -> T:
     return seen
 
 
-def read_until(process: subprocess.Popen[str], words: str) -> None:
-    """Read the output of a lab up to the line with these words; it must come."""
+def read_until(process: subprocess.Popen[str], words: str) -> list[str]:
+    """Read the output of a lab up to the line with these words, which must come; all its lines."""
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
         seen.append(line)
         if words in line:
-            return
+            return seen
     raise AssertionError(f"{words!r} did not come: {''.join(seen)}{process.communicate()[1]}")
 
 

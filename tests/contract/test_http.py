@@ -24,6 +24,8 @@ JOB_KEYS = [
     *("job_id", "status", "attempt", "progress", "accepted_at", "started_at", "finished_at"),
     *("result", "problem"),
 ]
+#: A job tier also says where the job waits.
+KEYS = {"naive": JOB_KEYS, "fixed": [*JOB_KEYS, "queue"]}
 RESULT_KEYS = ["rows", "bytes", "sha256", "summary"]
 UNKNOWN_ID = "0" * 32
 
@@ -43,16 +45,25 @@ def test_fixed_answers_an_order_with_where_the_report_will_be(fixed: httpx.Clien
     accepted = answer.json()
     assert answer.headers["Location"] == f"/reports/{accepted['job_id']}"
     assert int(answer.headers["Retry-After"]) >= 1
-    assert list(accepted) == JOB_KEYS
-    facts = {name: accepted[name] for name in ("status", "attempt", "progress", "result")}
-    assert facts == {"status": "queued", "attempt": 0, "progress": 0, "result": None}
+    assert list(accepted) == KEYS["fixed"]
+    facts = {name: accepted[name] for name in ("status", "attempt", "progress", "result", "queue")}
+    assert facts == {
+        "status": "queued",
+        "attempt": 0,
+        "progress": 0,
+        "result": None,
+        "queue": "short",
+    }
     assert follow(fixed, answer)["status"] == "done"
 
 
-def test_a_finished_report_has_exactly_the_fields_of_the_contract(app: httpx.Client) -> None:
-    job = order(app, DAY)
+@pytest.mark.parametrize(("name", "keys"), KEYS.items())
+def test_a_finished_report_has_exactly_the_fields_of_the_contract(
+    apps: dict[str, httpx.Client], name: str, keys: list[str]
+) -> None:
+    job = order(apps[name], DAY)
 
-    assert list(job) == JOB_KEYS
+    assert list(job) == keys
     assert list(job["result"]) == RESULT_KEYS
     assert job["status"] == "done"
     assert job["attempt"] == 1
@@ -112,6 +123,26 @@ def test_the_digest_of_a_part_is_that_of_the_whole_file(app: httpx.Client) -> No
     assert part.status_code == 206
     assert part.content == whole.content[:10]
     assert part.headers["Repr-Digest"] == whole.headers["Repr-Digest"]
+
+
+def test_a_range_beyond_the_file_is_a_problem(app: httpx.Client) -> None:
+    job = order(app, DAY)
+
+    answer = app.get(f"/reports/{job['job_id']}/file", headers={"Range": "bytes=10000000-"})
+
+    problem = assert_is_problem(answer)
+    assert (problem["status"], problem["type"]) == (416, "urn:offloop:problem:range-outside-file")
+    assert answer.headers["Content-Range"] == f"bytes */{job['result']['bytes']}"
+
+
+@pytest.mark.parametrize("unreadable", ["bytes=5-2", "bytes=", "bytes", "rows=0-9", "bytes=x-y"])
+def test_a_range_that_makes_no_sense_is_ignored(app: httpx.Client, unreadable: str) -> None:
+    path = f"/reports/{order(app, DAY)['job_id']}/file"
+
+    answer = app.get(path, headers={"Range": unreadable})
+
+    assert answer.status_code == 200
+    assert answer.content == app.get(path).content
 
 
 def test_a_csv_file_has_a_line_for_each_row_and_one_for_the_names(app: httpx.Client) -> None:
@@ -234,6 +265,23 @@ REFUSED = {
     ),
     "an unknown format": _invalid("'csv' or 'parquet'", format="xlsx"),
     "an unknown field": _invalid("shipped_till", shipped_till="1995-03-02"),
+    "a callback that is no URL": _invalid("http or https URL", callback_url="shop.example"),
+    "a callback by another protocol": _invalid(
+        "http or https URL", callback_url="ftp://shop.example/hooks"
+    ),
+    "a callback with a user": _invalid(
+        "neither user nor fragment", callback_url="https://me:secret@shop.example/hooks"
+    ),
+    "a callback with a fragment": _invalid(
+        "neither user nor fragment", callback_url="https://shop.example/hooks#top"
+    ),
+    "a callback that is too long": _invalid(
+        "at most 2000 characters", callback_url="https://shop.example/".ljust(2_001, "x")
+    ),
+    "a callback to a port that cannot be": _invalid(
+        "65535", callback_url="https://shop.example:65536/"
+    ),
+    "a callback that is no text": _invalid("valid string", callback_url=7),
     "a field whose name is no text": Refused(422, INVALID, body='{"\\ud800": 1}'),
     "text that is none": Refused(
         422, INVALID, body='{"shipped_from": "\\ud800", "shipped_to": "1995-03-01"}'
@@ -284,8 +332,24 @@ def test_both_apps_refuse_with_the_same_problem(
     assert refused.says in problems["fixed"]["detail"]
 
 
-def test_a_wrong_method_is_answered_with_the_right_ones(app: httpx.Client) -> None:
-    assert app.delete("/reports").headers["Allow"] == "POST"
+@pytest.mark.parametrize(
+    ("path", "naive_allows", "fixed_allows"),
+    [
+        ("/ping", "GET", "GET"),
+        ("/reports", "POST", "GET, POST"),
+        (f"/reports/{UNKNOWN_ID}", "GET", "DELETE, GET"),
+        ("/docs", "GET, HEAD", "GET, HEAD"),
+    ],
+)
+def test_a_wrong_method_is_answered_with_all_the_right_ones(
+    apps: dict[str, httpx.Client], path: str, naive_allows: str, fixed_allows: str
+) -> None:
+    allowed = {name: client.patch(path).headers["Allow"] for name, client in apps.items()}
+
+    assert {name: ", ".join(sorted(allow.split(", "))) for name, allow in allowed.items()} == {
+        "naive": naive_allows,
+        "fixed": fixed_allows,
+    }
 
 
 def test_each_refused_part_of_an_order_is_listed(app: httpx.Client) -> None:

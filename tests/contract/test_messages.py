@@ -15,7 +15,7 @@ from dramatiq import Message
 from redis import Redis
 
 from reports.spec import ReportSpec
-from tests.shop import DAY, ROOT
+from tests.shop import DAY, EVERYTHING, ROOT
 from workers.messages import TESTED_DRAMATIQ, UntestedDramatiqError, check_dramatiq_version
 from workers.settings import TierSettings
 from workers.store import JobStore
@@ -31,20 +31,22 @@ from unittest.mock import patch
 
 from workers.fixed import build_report
 
+queue = sys.argv[2]
 for job_id, message_id, redis_message_id, timestamp in json.loads(sys.argv[1]):
     with (
         patch("dramatiq.message.uuid", SimpleNamespace(uuid4=lambda: message_id)),
         patch("dramatiq.message.time", SimpleNamespace(time=lambda: (timestamp + 0.5) / 1000)),
         patch("dramatiq.brokers.redis.uuid4", lambda: redis_message_id),
     ):
-        build_report.send(job_id)
+        # As `send()` does, which knows only the actor's own queue.
+        build_report.broker.enqueue(build_report.message(job_id).copy(queue_name=queue))
 """
 
 
-def contents(queues: Redis) -> dict[bytes | str, object]:
+def contents(queues: Redis, queue: str) -> dict[bytes | str, object]:
     """Every key of the queue with its exact content."""
     found: dict[bytes | str, object] = {}
-    for key in queues.keys("dramatiq:reports*"):
+    for key in queues.keys(f"dramatiq:{queue}*"):
         if queues.type(key) == b"hash":
             found[key] = queues.hgetall(key)
         else:
@@ -52,25 +54,31 @@ def contents(queues: Redis) -> dict[bytes | str, object]:
     return found
 
 
-def message_of(queues: Redis, message_id: bytes) -> Message[None]:
-    written = queues.hget("dramatiq:reports.msgs", message_id)
+def message_of(queues: Redis, queue: str, message_id: bytes) -> Message[None]:
+    written = queues.hget(f"dramatiq:{queue}.msgs", message_id)
     assert isinstance(written, bytes)
     return Message.decode(written)
 
 
 @pytest.mark.medium
-def test_accepting_writes_the_very_bytes_of_send(
-    tier: TierSettings, queues: Redis, data_set: Mapping[str, str], tmp_path: Path
+@pytest.mark.parametrize(("order", "queue"), [(DAY, "short"), (EVERYTHING, "long")])
+def test_accepting_writes_the_very_bytes_of_send(  # noqa: PLR0913 - fixtures, and what is sent
+    tier: TierSettings,
+    queues: Redis,
+    data_set: Mapping[str, str],
+    tmp_path: Path,
+    order: Mapping[str, str],
+    queue: str,
 ) -> None:
     async def accept() -> None:
         async with JobStore(tier) as store:
-            spec = ReportSpec.model_validate(DAY)
+            spec = ReportSpec.model_validate(order)
             await asyncio.gather(*(store.accept(job_id, spec) for job_id in JOB_IDS))
 
     asyncio.run(accept())
-    accepted = contents(queues)
-    queued = cast("list[bytes]", queues.lrange("dramatiq:reports", 0, -1))
-    messages = [message_of(queues, message_id) for message_id in queued]
+    accepted = contents(queues, queue)
+    queued = cast("list[bytes]", queues.lrange(f"dramatiq:{queue}", 0, -1))
+    messages = [message_of(queues, queue, message_id) for message_id in queued]
     assert [message.args for message in messages] == [(job_id,) for job_id in JOB_IDS]
     queues.flushdb()
 
@@ -83,13 +91,13 @@ def test_accepting_writes_the_very_bytes_of_send(
         **data_set,
         "OFFLOOP_REDIS_URL": str(tier.redis_url),
         "OFFLOOP_FILES_DIR": str(tmp_path),
+        "OFFLOOP_LEDGER_PATH": str(tmp_path / "ledger.sqlite"),
     }
-    subprocess.run(
-        [sys.executable, "-c", SEND, json.dumps(sends)], check=True, env=environment, cwd=ROOT
-    )
+    send = [sys.executable, "-c", SEND, json.dumps(sends), queue]
+    subprocess.run(send, check=True, env=environment, cwd=ROOT)
 
-    sent = contents(queues)
-    assert set(sent) == {b"dramatiq:reports", b"dramatiq:reports.msgs"}
+    sent = contents(queues, queue)
+    assert set(sent) == {f"dramatiq:{queue}".encode(), f"dramatiq:{queue}.msgs".encode()}
     assert accepted == sent
 
 

@@ -1,5 +1,6 @@
 """Accepting: what an idempotency key promises, and when an order is refused."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,7 +9,8 @@ import pytest
 from redis import Redis
 
 from offloop.stack.service import Service
-from tests.shop import DAY, FIXED, Shop, client_of, follow, open_shop
+from reports.spec import ReportSpec
+from tests.shop import DAY, FIXED, Shop, client_of, follow, open_shop, read_record
 
 pytestmark = pytest.mark.medium
 
@@ -16,6 +18,8 @@ LIMIT = 3
 
 #: A month: another request than a day.
 MONTH = {**DAY, "shipped_to": "1995-03-31"}
+
+CALLBACK = {"callback_url": "https://shop.example/hooks"}
 
 
 def post(
@@ -28,7 +32,7 @@ def post(
 def jobs(shop: Shop) -> int:
     """How many jobs are in the queue."""
     with Redis.from_url(shop.site.redis_url or "") as queues:
-        return int(queues.hlen("dramatiq:reports.msgs"))
+        return int(queues.hlen("dramatiq:short.msgs"))
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +40,12 @@ def tier_and_api(
     tmp_path_factory: pytest.TempPathFactory, data_set: Mapping[str, str]
 ) -> Iterator[tuple[Shop, Service]]:
     """A tier whose queue holds few jobs, and that nobody works on."""
-    limit = {"OFFLOOP_QUEUE_LIMIT": str(LIMIT)}
-    with open_shop(tmp_path_factory.mktemp("small"), {**data_set, **limit}) as shop:
+    settings = {
+        "OFFLOOP_QUEUE_LIMIT": str(LIMIT),
+        "OFFLOOP_CALLBACK_HOSTS": "shop.example",
+        "OFFLOOP_WEBHOOK_SECRET": f"whsec_{b64encode(bytes(32)).decode()}",
+    }
+    with open_shop(tmp_path_factory.mktemp("small"), {**data_set, **settings}) as shop:
         api = shop.api(FIXED)
         shop.stack.start(api)
         yield shop, api
@@ -92,6 +100,47 @@ def test_the_same_key_with_another_body_is_refused(client: httpx.Client, small: 
     assert jobs(small) == 1
 
 
+@pytest.mark.parametrize("spec", [DAY, {**DAY, "callback_url": "https://shop.example/other"}])
+def test_the_same_key_with_another_callback_is_refused(
+    client: httpx.Client, small: Shop, spec: Mapping[str, str]
+) -> None:
+    first = post(client, "a-key", {**DAY, **CALLBACK})
+
+    refused, again = post(client, "a-key", spec), post(client, "a-key", {**DAY, **CALLBACK})
+
+    assert refused.status_code == 422
+    assert refused.json()["type"] == "urn:offloop:problem:idempotency-key-reused"
+    assert again.json() == first.json()
+    assert jobs(small) == 1
+
+
+def test_the_callback_of_an_order_is_kept_with_its_job(client: httpx.Client, small: Shop) -> None:
+    accepted, without = post(client, spec={**DAY, **CALLBACK}), post(client)
+
+    with Redis.from_url(f"{small.site.redis_url}/1") as records:
+        record = read_record(records, accepted.json()["job_id"])
+        assert record["callback_url"] == CALLBACK["callback_url"]
+        assert ReportSpec.model_validate_json(record["spec"]) == ReportSpec.model_validate(DAY)
+        assert "callback_url" not in read_record(records, without.json()["job_id"])
+
+
+@pytest.mark.parametrize(
+    "url", ["https://other.example/hooks", "https://shop.example:8443/", "http://127.0.0.1/"]
+)
+def test_a_callback_to_a_host_that_is_not_allowed_is_refused(
+    client: httpx.Client, small: Shop, url: str
+) -> None:
+    refused = post(client, "a-key", {**DAY, "callback_url": url})
+
+    assert refused.status_code == 422
+    problem = refused.json()
+    assert problem["type"] == "urn:offloop:problem:callback-not-allowed"
+    assert "OFFLOOP_CALLBACK_HOSTS" in problem["detail"]
+    assert "shop.example" not in problem["detail"]  # who may be called is nobody else's business
+    assert jobs(small) == 0
+    assert post(client, "a-key").status_code == 202  # the key is unused
+
+
 @pytest.mark.parametrize("key", ["", '"', '"half', "two words", "x" * 256, '""'])
 def test_a_malformed_key_is_a_400_and_nothing_is_accepted(
     client: httpx.Client, small: Shop, key: str
@@ -128,7 +177,7 @@ def test_orders_beyond_the_limit_are_refused_until_there_is_room(
     again = post(client)
     assert again.status_code == 202
     assert follow(client, again)["status"] == "done"
-    small.stack.stop("worker-reports-1")
+    small.stack.stop("worker-short-1")
 
 
 def test_a_burst_is_accepted_up_to_the_limit_and_no_further(

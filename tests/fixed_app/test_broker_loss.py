@@ -144,7 +144,7 @@ def test_a_broker_that_is_full_is_a_503_and_nothing_is_half_accepted(
     """It evicts nothing, so it refuses; the script writes all or nothing."""
     order(working, DAY)
     settings = TierSettings.model_validate({"redis_url": fragile.site.redis_url})
-    queue = ("dramatiq:reports", "dramatiq:reports.msgs")
+    queue = ("dramatiq:short", "dramatiq:short.msgs")
     with (
         Redis.from_url(settings.records_url) as records,
         Redis.from_url(str(settings.redis_url)) as queues,

@@ -86,7 +86,7 @@ def test_a_queued_job_is_cancelled_and_leaves_the_queue(
     assert (cancelled.status_code, cancelled.json()["status"]) == (200, "cancelled")
     assert client.get(f"/reports/{job_id}").json() == cancelled.json()
     with Redis.from_url(idle[0].site.redis_url or "") as queues:
-        assert not queues.keys("dramatiq:reports*")
+        assert not queues.keys("dramatiq:short*")
 
 
 def test_a_job_that_is_over_cannot_be_cancelled(client: httpx.Client) -> None:
@@ -113,7 +113,7 @@ def test_a_failed_job_is_done_when_it_is_tried_again(
     done = client.get(path, headers={"Prefer": "wait=30"}).json()
     assert (done["status"], done["attempt"]) == ("done", 2)
     assert client.post(f"{path}/retry").status_code == 409
-    shop.stack.stop("worker-reports-1")
+    shop.stack.stop("worker-short-1")
 
 
 def test_operators_see_and_change_the_same_jobs(

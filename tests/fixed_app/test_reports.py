@@ -13,7 +13,7 @@ from tests.shop import DAY, EVERYTHING, HANG_S, Shop, follow, order, slowest_pin
 
 pytestmark = pytest.mark.medium
 
-WORKER = "worker-reports-1"
+WORKER = "worker-short-1"
 
 
 @contextmanager

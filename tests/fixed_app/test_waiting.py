@@ -75,7 +75,7 @@ async def subscribed(records: Redis) -> None:
 
 def finish(tier: TierSettings) -> None:
     attempts = AttemptStore(tier)
-    attempt = attempts.claim(JOB_ID)
+    attempt = attempts.claim(JOB_ID, "a-message")
     assert attempt is not None
     attempts.finish(attempt, RESULT)
 

@@ -81,7 +81,7 @@ def test_evidence_names_the_work_where_it_is_done_and_not_in_the_api_that_handed
         if each["file"].startswith(("reports/", "naive_app/"))
     }
 
-    assert at_work == {("naive", "naive"), ("fixed", "worker-reports-1")}
+    assert at_work == {("naive", "naive"), ("fixed", "worker-long-1")}
 
 
 def test_run_json_holds_everything(bench: Bench, experiment: dict[str, Any]) -> None:

@@ -1,3 +1,4 @@
+import shutil
 import signal
 from importlib import metadata
 from pathlib import Path
@@ -11,10 +12,13 @@ from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
 from offloop.stack.supervisor import Stack
 
+#: None stands for the server that comes with the lab.
+BINARIES = [None, *map(Path, filter(None, [shutil.which("redis-server")]))]
 
-@pytest.fixture
-def server(stack: Stack) -> redis.Redis:
-    service = embedded_redis(stack.folder / "redis", free_port())
+
+@pytest.fixture(params=BINARIES, ids=lambda binary: binary.name if binary else "embedded")
+def server(request: pytest.FixtureRequest, stack: Stack) -> redis.Redis:
+    service = embedded_redis(stack.folder / "redis", free_port(), request.param)
     stack.start(service)
     assert service.url is not None
     return redis.Redis.from_url(service.url)
@@ -95,3 +99,11 @@ def test_a_binary_that_cannot_be_executed_is_named_with_the_next_step(
 
     with pytest.raises(StackError, match=r"is not executable\. Run `chmod"):
         embedded_redis(tmp_path, free_port())
+
+
+def test_another_server_that_is_not_there_is_named(stack: Stack, tmp_path: Path) -> None:
+    missing = tmp_path / "redis-server"
+    service = embedded_redis(tmp_path / "redis", free_port(), missing)
+
+    with pytest.raises(StackError, match=f"no program '{missing}'"):
+        stack.start(service)

@@ -198,6 +198,34 @@ def test_a_service_that_heeds_sigterm_may_finish(stack: Stack) -> None:
     assert log.read_text() == "ready\nfinished\n"
 
 
+@pytest.mark.parametrize("how", ["stop", "signal"])
+def test_a_service_is_told_to_stop_and_its_children_are_left_to_it(stack: Stack, how: str) -> None:
+    """A worker that is told twice, by its parent and by the lab, would drop its job."""
+    child = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('told'))\n"
+        "print('ready'); sys.stdin.read(); print('finished')"
+    )
+    program = (
+        "import signal, subprocess, sys, time\n"
+        "def finish(*_): child.communicate(); raise SystemExit\n"
+        "signal.signal(signal.SIGTERM, finish)\n"
+        f"child = subprocess.Popen([sys.executable, '-c', {child!r}], stdin=subprocess.PIPE)\n"
+        "time.sleep(600)"
+    )
+    stack.start(python("worker", program))
+    log = stack.log_dir / "worker.log"
+    wait_for(lambda: log.read_text() == "ready\n")
+
+    if how == "stop":
+        stack.stop("worker")
+    else:
+        stack.signal("worker", signal.SIGTERM)
+        wait_for(lambda: not stack.pids())
+
+    assert log.read_text() == "ready\nfinished\n"
+
+
 def test_stop_ends_grandchildren_that_ignore_sigterm_in_groups_of_their_own(stack: Stack) -> None:
     family = started_stubborn(stack)
 
@@ -269,7 +297,7 @@ def test_a_dead_service_can_be_restarted_on_its_port(stack: Stack, tmp_path: Pat
     assert set(stack.pids()) == {"web"}
 
 
-def test_signals_reach_the_whole_group(stack: Stack) -> None:
+def test_what_a_service_cannot_pass_on_reaches_its_whole_group(stack: Stack) -> None:
     stack.start(Service("pair", ("sh", "-c", "sleep 600 & sleep 600")))
     wait_for(lambda: len(stack.pids()["pair"]) == 3)
     family = [psutil.Process(pid) for pid in stack.pids()["pair"]]

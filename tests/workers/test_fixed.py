@@ -6,15 +6,16 @@ from redis import Redis
 
 from tests.shop import DAY, Shop, order, wait_for
 from workers.messages import build_report_message
+from workers.queues import Queue
 
 pytestmark = pytest.mark.medium
 
-QUEUE = "dramatiq:reports"
+QUEUE = "dramatiq:short"
 
 
 def deliver(shop: Shop, job_id: str) -> None:
     """Queue a message for a job, and return when a worker is through with it."""
-    message = build_report_message(job_id)
+    message = build_report_message(job_id, Queue.SHORT)
     with Redis.from_url(shop.site.redis_url or "") as queues:
         queues.hset(f"{QUEUE}.msgs", message.options["redis_message_id"], message.encode())
         queues.rpush(QUEUE, message.options["redis_message_id"])
@@ -49,8 +50,8 @@ def test_the_log_tells_the_life_of_a_job(shop: Shop, fixed: httpx.Client) -> Non
 
     log = wait_for(
         lambda: (
-            shop.log("worker-reports-1")
-            if f"job completed job_id={job['job_id']}" in shop.log("worker-reports-1")
+            shop.log("worker-short-1")
+            if f"job completed job_id={job['job_id']}" in shop.log("worker-short-1")
             else ""
         )
     )

@@ -13,7 +13,7 @@ from tests.shop import EVERYTHING, FIXED, Shop, client_of, follow, open_shop, wa
 
 pytestmark = pytest.mark.medium
 
-DEPTH = 'offloop_queue_messages{queue="reports",state="ready"}'
+DEPTH = 'offloop_queue_messages{queue="long",state="ready"}'
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ def test_the_depth_of_a_queue_is_exposed(kept: Tier) -> None:
 
 def test_a_job_of_a_slot_that_was_killed_is_finished_by_another(kept: Tier) -> None:
     stack = kept.shop.stack
-    stack.start(kept.shop.worker(1))
+    stack.start(kept.shop.worker("long", 1))
     accepted = kept.client.post("/reports", json=EVERYTHING)
     wait_for(lambda: kept.status(accepted) == "running")
 
-    stack.signal("worker-reports-1", signal.SIGKILL)
-    stack.start(kept.shop.worker(2))
+    stack.signal("worker-long-1", signal.SIGKILL)
+    stack.start(kept.shop.worker("long", 2))
     job = follow(kept.client, accepted)
 
     assert job["status"] == "done"

@@ -7,7 +7,7 @@ from redis import Redis
 
 from reports.spec import ReportSpec
 from tests.shop import DAY
-from workers.index import Index
+from workers.housekeeping.index import Index
 from workers.records import INDEX_KEY, record_key
 from workers.settings import TierSettings
 from workers.store import JobStore

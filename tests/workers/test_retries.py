@@ -26,7 +26,7 @@ from tests.shop import (
 )
 from workers.retries import LONGEST_PAUSE_S, pause_s
 
-WORKER = "worker-reports-1"
+SHORT, LONG = "worker-short-1", "worker-long-1"
 
 
 @given(attempt=st.integers(1, 50), first_s=st.floats(0.01, 60))
@@ -40,13 +40,13 @@ def test_pauses_double_with_jitter_up_to_a_limit(attempt: int, first_s: float) -
 def kept_shop(
     logs: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[Shop, httpx.Client, list[str]]]:
-    """A whole tier whose slot is started again when it dies; and what the keeper has told."""
+    """A whole tier whose slots are started again when they die; and what the keeper has told."""
     told: list[str] = []
     stopping = threading.Event()
     with open_shop(logs, environment) as shop:
         api: Service = shop.api(FIXED)
         shop.stack.start(api, shop.housekeeping())
-        keeper = Keeper(shop.stack, (shop.worker(),), told.append)
+        keeper = Keeper(shop.stack, shop.workers(), told.append)
         keeper.start()
 
         def keep() -> None:
@@ -71,7 +71,7 @@ def test_a_job_is_tried_again_when_the_reason_it_failed_for_may_pass(
     with kept_shop(tmp_path, environment) as (shop, client, told):
         with unwritable(shop.site.files / "fixed"):
             accepted = client.post("/reports", json=DAY)
-            wait_for(lambda: "job put off" in shop.log(WORKER))
+            wait_for(lambda: "job put off" in shop.log(SHORT))
             put_off = client.get(accepted.headers["Location"]).json()
         job = follow(client, accepted)
 
@@ -93,7 +93,7 @@ def test_a_job_that_outlasts_every_attempt_is_given_up_and_the_slot_lives_on(
     assert (job["status"], job["attempt"]) == ("failed", 3)
     assert job["problem"]["type"] == "urn:offloop:problem:too-many-attempts"
     assert other["status"] == "done"
-    assert len([line for line in told if line.startswith(f"{WORKER} exited")]) == 2
+    assert len([line for line in told if line.startswith(f"{LONG} exited")]) == 2
 
 
 @pytest.mark.medium
@@ -105,7 +105,7 @@ def test_a_slot_that_loses_its_broker_ends_itself_and_its_job_is_not_lost(
         wait_for(lambda: client.get(accepted.headers["Location"]).json()["status"] == "running")
 
         shop.stack.signal("redis", signal.SIGKILL)
-        wait_for(lambda: any(line.startswith(f"{WORKER} exited") for line in told))
+        wait_for(lambda: any(line.startswith(f"{LONG} exited") for line in told))
         shop.stack.restart("redis")
         job = follow(client, accepted)
 

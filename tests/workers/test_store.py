@@ -8,19 +8,21 @@ import pytest
 from redis import Redis
 
 from offloop.stack.ports import free_port
-from reports.models import Job, JobStatus
+from reports.models import JobStatus
 from reports.spec import ReportSpec
 from tests.shop import DAY, disconnect_others, read_record
 from workers import messages
 from workers.batching import MAX_BATCH
-from workers.records import record_key, spec_from_record
+from workers.records import QueuedJob, record_key, spec_from_record
 from workers.settings import TierSettings
-from workers.store import MAX_CONNECTIONS, BrokerUnavailableError, JobStore
+from workers.store import MAX_CONNECTIONS, BrokerUnavailableError, JobStore, QueueFullError
 
 pytestmark = pytest.mark.medium
 
 SPEC = ReportSpec.model_validate(DAY)
-QUEUE = "dramatiq:reports"
+MONTH = {"shipped_from": "1995-03-01", "shipped_to": "1995-03-31"}
+LONGER = {"shipped_from": "1995-03-01", "shipped_to": "1995-04-01"}
+QUEUE = "dramatiq:short"
 
 T = TypeVar("T")
 
@@ -37,8 +39,8 @@ def job_id(number: int) -> str:
     return f"{number:032x}"
 
 
-def accept(tier: TierSettings, count: int = 1) -> list[Job]:
-    async def use(store: JobStore) -> list[Job]:
+def accept(tier: TierSettings, count: int = 1) -> list[QueuedJob]:
+    async def use(store: JobStore) -> list[QueuedJob]:
         return await asyncio.gather(*(store.accept(job_id(n), SPEC) for n in range(count)))
 
     return with_store(tier, use)
@@ -50,8 +52,9 @@ def test_records_and_queues_are_kept_in_different_databases(
     """Dramatiq's maintenance runs KEYS over its database: it must not walk every record."""
     accept(tier, 3)
 
-    assert set(queues.keys()) == {b"dramatiq:reports", b"dramatiq:reports.msgs"}
-    assert set(records.keys()) == {b"jobs", *(record_key(job_id(n)).encode() for n in range(3))}
+    assert set(queues.keys()) == {b"dramatiq:short", b"dramatiq:short.msgs"}
+    jobs = {record_key(job_id(n)).encode() for n in range(3)}
+    assert set(records.keys()) == {b"jobs", b"open", *jobs}
 
 
 def test_all_jobs_of_a_burst_are_written_and_share_batches(
@@ -96,7 +99,7 @@ def test_more_reads_than_connections_wait_for_their_turn(
 ) -> None:
     (job,) = accept(tier)
 
-    async def use(store: JobStore) -> list[Job | None]:
+    async def use(store: JobStore) -> list[QueuedJob | None]:
         return await asyncio.gather(*(store.find(job.job_id) for _ in range(10 * MAX_CONNECTIONS)))
 
     assert with_store(tier, use) == [job] * (10 * MAX_CONNECTIONS)
@@ -107,8 +110,8 @@ def test_connections_that_the_server_closed_fail_no_request(
 ) -> None:
     """As after a restart of the broker, or behind a proxy that closes idle connections."""
 
-    async def use(store: JobStore) -> list[Job | None]:
-        async def find_many() -> list[Job | None]:
+    async def use(store: JobStore) -> list[QueuedJob | None]:
+        async def find_many() -> list[QueuedJob | None]:
             return await asyncio.gather(*(store.find(job_id(0)) for _ in range(MAX_CONNECTIONS)))
 
         await store.accept(job_id(0), SPEC)
@@ -144,3 +147,33 @@ def test_no_job_is_accepted_for_a_dramatiq_that_was_not_tested(
 
     with pytest.raises(messages.UntestedDramatiqError, match=r"dramatiq 99\.0"):
         accept(tier)
+
+
+@pytest.mark.parametrize(("spec", "queue"), [(DAY, "short"), (MONTH, "short"), (LONGER, "long")])
+def test_a_job_goes_to_the_queue_for_the_size_of_its_window(
+    tier: TierSettings, queues: Redis, spec: dict[str, str], queue: str
+) -> None:
+    order = ReportSpec.model_validate(spec)
+
+    job = with_store(tier, lambda store: store.accept(job_id(0), order))
+
+    assert job.queue == queue
+    assert set(queues.keys()) == {f"dramatiq:{queue}".encode(), f"dramatiq:{queue}.msgs".encode()}
+    assert with_store(tier, lambda store: store.find(job_id(0))) == job
+
+
+def test_a_queue_that_is_full_does_not_keep_orders_from_the_other(
+    tier: TierSettings, queues: Redis
+) -> None:
+    one_place = tier.model_copy(update={"queue_limit": 1})
+
+    async def use(store: JobStore) -> list[object]:
+        specs = [ReportSpec.model_validate(spec) for spec in (DAY, MONTH, LONGER, LONGER)]
+        orders = (store.accept(job_id(number), spec) for number, spec in enumerate(specs))
+        return list(await asyncio.gather(*orders, return_exceptions=True))
+
+    accepted = with_store(one_place, use)
+
+    full = [isinstance(answer, QueueFullError) for answer in accepted]
+    assert full == [False, True, False, True]
+    assert queues.llen("dramatiq:short") == queues.llen("dramatiq:long") == 1

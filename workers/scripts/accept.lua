@@ -1,54 +1,68 @@
 -- Accept jobs: the record and the message of each become durable together, or not at all.
 --
--- KEYS     the index of all jobs by the moment they were accepted, then the jobs' records (in
---          this database)
--- ARGV     broker database, records database, a record's time to live (s), queue,
---          most messages the queue may hold, an idempotency key's time to live (s), then for
---          each job: message id, message, accepted_at, spec, key of its idempotency key ("" for
---          none), fingerprint of its request
+-- KEYS     the index of all jobs by the moment they were accepted, the jobs that have not come to
+--          an end, then the jobs' records (in this database)
+-- ARGV     broker database, records database, a record's time to live (s), most messages a queue
+--          may hold, an idempotency key's time to live (s), then for each job: queue, its key,
+--          message id, message, accepted_at, spec, callback URL ("" for none), key of its
+--          idempotency key ("" for none), fingerprint of its request, what the ledger shall call
+--          the request
 --
 -- Returns  for each job {"accepted"}, {"replayed", id of the job that the key stands for},
 --          {"conflict"} where that job was asked for with another request, or {"full"}
 --
 -- Writes to the queue what RedisBroker's own "enqueue" writes: hset, then rpush.
 
-local broker_db, records_db, record_ttl, queue = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local limit, key_ttl = tonumber(ARGV[5]), ARGV[6]
+local FIXED, EACH = 5, 10
+local broker_db, records_db, record_ttl = ARGV[1], ARGV[2], ARGV[3]
+local limit, key_ttl = tonumber(ARGV[4]), ARGV[5]
+local jobs = #KEYS - 2
 
 redis.call("select", broker_db)
--- A message stays in the hash until it is acknowledged: this counts running jobs too.
-local held = redis.call("hlen", queue .. ".msgs")
+local held = {}
+for job = 1, jobs do
+  local queue_key = ARGV[FIXED + EACH * (job - 1) + 2]
+  -- A message stays in the hash until it is acknowledged: this counts running jobs too.
+  held[queue_key] = held[queue_key] or redis.call("hlen", queue_key .. ".msgs")
+end
 redis.call("select", records_db)
 
 local time = redis.call("time")
 local answers, messages = {}, {}
-for index = 1, #KEYS - 1 do
-  local record, job = KEYS[index + 1], 6 * index
-  local key, fingerprint = ARGV[job + 5], ARGV[job + 6]
+for job = 1, jobs do
+  local record = KEYS[job + 2]
+  local job_id = string.sub(record, 5)
+  local queue, queue_key, message_id, message, accepted_at, spec, callback_url, key, fingerprint,
+    request_ref = unpack(ARGV, FIXED + EACH * (job - 1) + 1, FIXED + EACH * job)
   local known = key ~= "" and redis.call("hmget", key, "job_id", "fingerprint") or {false}
   if known[1] then
-    answers[index] = known[2] == fingerprint and {"replayed", known[1]} or {"conflict"}
-  elseif held >= limit then
-    answers[index] = {"full"}
+    answers[job] = known[2] == fingerprint and {"replayed", known[1]} or {"conflict"}
+  elseif held[queue_key] >= limit then
+    answers[job] = {"full"}
   else
     redis.call("hset", record, "status", "queued", "attempt", "0", "progress", "0",
-      "accepted_at", ARGV[job + 3], "spec", ARGV[job + 4], "message_id", ARGV[job + 1])
+      "accepted_at", accepted_at, "spec", spec, "queue", queue, "message_id", message_id,
+      "request_ref", request_ref)
+    if callback_url ~= "" then
+      redis.call("hset", record, "callback_url", callback_url)
+    end
     redis.call("expire", record, record_ttl)
-    redis.call("zadd", KEYS[1], time[1] + time[2] / 1e6, string.sub(record, 5))
+    redis.call("zadd", KEYS[1], time[1] + time[2] / 1e6, job_id)
+    redis.call("sadd", KEYS[2], job_id)
     if key ~= "" then
-      redis.call("hset", key, "job_id", string.sub(record, 5), "fingerprint", fingerprint)
+      redis.call("hset", key, "job_id", job_id, "fingerprint", fingerprint)
       redis.call("expire", key, key_ttl)
     end
-    held = held + 1
-    messages[#messages + 1] = job
-    answers[index] = {"accepted"}
+    held[queue_key] = held[queue_key] + 1
+    messages[#messages + 1] = {queue_key, message_id, message}
+    answers[job] = {"accepted"}
   end
 end
 
 redis.call("select", broker_db)
-for _, job in ipairs(messages) do
-  redis.call("hset", queue .. ".msgs", ARGV[job + 1], ARGV[job + 2])
-  redis.call("rpush", queue, ARGV[job + 1])
+for _, queued in ipairs(messages) do
+  redis.call("hset", queued[1] .. ".msgs", queued[2], queued[3])
+  redis.call("rpush", queued[1], queued[2])
 end
 redis.call("select", records_db)
 return answers

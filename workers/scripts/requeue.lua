@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  the jobs that wait for another attempt, by the moment at which they are due
 -- KEYS[2]  the job's record
--- ARGV     job id, broker database, records database, queue, message id, message
+-- ARGV     job id, broker database, records database, queue's key, message id, message
 --
 -- Returns  1 if the job was queued, 0 if it does not wait any more.
 

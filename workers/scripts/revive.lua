@@ -1,10 +1,10 @@
 -- Give a job that failed or was cancelled a new set of attempts.
 --
--- KEYS[1]  the job's record
--- KEYS[2]  the jobs that wait for another attempt
+-- KEYS     the job's record, the jobs that wait for another attempt, those that have not come to an
+--          end
 --
--- Attempts go on counting, because their numbers are fencing tokens; `revived_at_attempt` says
--- from where.
+-- Attempts go on counting, because their numbers are fencing tokens; `uncounted` says how many of
+-- them the limit does not know.
 --
 -- Returns  the job's status before, or nothing where there is no such job; it was revived if that
 --          is "failed" or "cancelled".
@@ -13,7 +13,8 @@ local record = redis.call("hmget", KEYS[1], "status", "attempt")
 if record[1] ~= "failed" and record[1] ~= "cancelled" then
   return record[1]
 end
-redis.call("hset", KEYS[1], "status", "queued", "progress", "0", "revived_at_attempt", record[2])
+redis.call("hset", KEYS[1], "status", "queued", "progress", "0", "uncounted", record[2])
 redis.call("hdel", KEYS[1], "problem", "finished_at")
 redis.call("zadd", KEYS[2], 0, string.sub(KEYS[1], 5))
+redis.call("sadd", KEYS[3], string.sub(KEYS[1], 5))
 return record[1]

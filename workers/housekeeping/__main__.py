@@ -17,11 +17,12 @@ from redis.exceptions import RedisError
 
 from offloop.telemetry import serve_metrics
 from reports.settings import ReportSettings
-from workers.expiry import expire_files
-from workers.index import Index
-from workers.queue_metrics import QueueMetrics
-from workers.recovery import Recovery
-from workers.retries import Retries
+from workers.housekeeping.expiry import Expiry
+from workers.housekeeping.index import Index
+from workers.housekeeping.queue_metrics import QueueMetrics
+from workers.housekeeping.recovery import Recovery
+from workers.housekeeping.retries import DueRetries
+from workers.housekeeping.sweeper import Sweeper
 from workers.settings import TierSettings
 
 _log = logging.getLogger("workers.housekeeping")
@@ -55,19 +56,12 @@ class Chore:
 
 def chores(tier: TierSettings, reports: ReportSettings) -> list[Chore]:
     """List what there is to do."""
-    recovery = Recovery(tier)
-
-    def expire() -> None:
-        for path in expire_files(
-            reports.files_dir, max_age_s=tier.file_ttl_s, max_bytes=tier.files_max_bytes
-        ):
-            _log.info("file expired name=%s", path.name)
-
     return [
-        Chore("queueing what is due again", tier.recovery_interval_s, Retries(tier).run),
-        Chore("recovering the jobs of dead slots", tier.recovery_interval_s, recovery.run),
+        Chore("queueing what is due again", tier.recovery_interval_s, DueRetries(tier).run),
+        Chore("recovering the jobs of dead slots", tier.recovery_interval_s, Recovery(tier).run),
+        Chore("looking for jobs without a message", tier.sweep_interval_s, Sweeper(tier).run),
         Chore("forgetting jobs", tier.expiry_interval_s, Index(tier).forget_expired),
-        Chore("expiring files", tier.expiry_interval_s, expire),
+        Chore("expiring files", tier.expiry_interval_s, Expiry(tier, reports.files_dir).run),
     ]
 
 

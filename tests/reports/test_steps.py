@@ -1,0 +1,66 @@
+"""Observable steps, on a real socket."""
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from reports.steps import STEPS_VARIABLE, Step, reached
+
+HANG_S = 60.0
+
+
+@pytest.fixture
+def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    path = str(tmp_path / "steps")
+    monkeypatch.setenv(STEPS_VARIABLE, path)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        listening.settimeout(HANG_S)
+        yield listening
+
+
+def test_whoever_listens_is_told_where_the_work_is_and_it_waits_for_an_answer(
+    listener: socket.socket,
+) -> None:
+    passed = threading.Event()
+
+    def work() -> None:
+        reached(Step.WRITE, "job-7")
+        passed.set()
+        reached(Step.IDLE)
+
+    with ThreadPoolExecutor(1) as worker:
+        working = worker.submit(work)
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            assert lines.readline() == f"{os.getpid()} write job-7\n".encode()
+            assert not passed.is_set()
+            connection.sendall(b".")
+            assert passed.wait(HANG_S)
+            assert lines.readline() == f"{os.getpid()} idle -\n".encode()
+            connection.sendall(b".")
+            working.result(HANG_S)
+
+
+def test_work_goes_on_when_whoever_listened_goes_away(listener: socket.socket) -> None:
+    def listen_badly() -> None:
+        connection, _ = listener.accept()
+        connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        listening = other.submit(listen_badly)
+        reached(Step.WRITE)
+        listening.result(HANG_S)
+    reached(Step.IDLE)
+
+
+def test_work_goes_on_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(STEPS_VARIABLE, str(tmp_path / "nobody"))
+
+    reached(Step.WRITE)

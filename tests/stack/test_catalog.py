@@ -1,0 +1,71 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from offloop.stack import catalog
+from offloop.stack.pools import STANDARD_POOLS, Pool
+from offloop.stack.supervisor import GRACE_S
+
+SITE = catalog.Site(Path("/checkout"), Path("/files"), "redis://127.0.0.1:1/0")
+
+BOTH = Pool(queues=("short", "long"), slots=3, nice=7, prefetch=2)
+
+
+def option(command: tuple[str, ...], name: str) -> str:
+    return command[command.index(name) + 1]
+
+
+def test_slots_are_named_by_their_pool_and_counted_from_1() -> None:
+    services = catalog.workers({**STANDARD_POOLS, "all": BOTH}, catalog.STANDARD_TIER, SITE)
+
+    assert [service.name for service in services] == [
+        "worker-short-1", "worker-long-1", "worker-all-1", "worker-all-2", "worker-all-3",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("tier", catalog.TIERS)
+def test_a_slot_is_one_process_with_one_thread_on_the_queues_of_its_pool(tier: str) -> None:
+    slot = catalog.worker("all", 2, BOTH, tier, SITE)
+
+    assert slot.command[1:4] == ("-m", "dramatiq", tier)
+    assert option(slot.command, "--processes") == option(slot.command, "--threads") == "1"
+    assert slot.command[slot.command.index("--queues") + 1 :] == ("short", "long")
+    assert slot.env["dramatiq_queue_prefetch"] == "2"
+    assert slot.nice == 7
+
+
+def test_the_slots_of_a_pool_share_nothing_but_their_queues() -> None:
+    one, other, _ = catalog.workers({"all": BOTH}, catalog.STANDARD_TIER, SITE)
+
+    assert one.metrics_url != other.metrics_url
+    assert one.command == other.command
+
+
+def test_a_slot_hands_its_job_back_before_the_supervisor_kills_it() -> None:
+    slot = catalog.worker("all", 1, BOTH, catalog.STANDARD_TIER, SITE)
+    grace_s = float(slot.env["OFFLOOP_SHUTDOWN_GRACE_S"])
+    dramatiq_s = int(option(slot.command, "--worker-shutdown-timeout")) / 1000
+
+    # Dramatiq looks once a second whether it was told to stop.
+    assert 0 < grace_s < dramatiq_s <= GRACE_S - 1
+
+
+def test_all_services_of_a_site_share_its_ledger_and_its_steps() -> None:
+    site = catalog.Site(SITE.root, SITE.files, SITE.redis_url, steps=Path("/steps.sock"))
+    services = (
+        *(catalog.api(way, site) for way in catalog.WAYS.values()),
+        *catalog.workers(STANDARD_POOLS, catalog.STANDARD_TIER, site),
+        catalog.housekeeping(site),
+    )
+
+    assert {service.env["OFFLOOP_LEDGER_PATH"] for service in services} == {"/files/ledger.sqlite"}
+    assert {service.env["OFFLOOP_STEPS"] for service in services} == {"/steps.sock"}
+
+
+def test_where_nobody_listens_no_steps_are_announced() -> None:
+    assert "OFFLOOP_STEPS" not in catalog.housekeeping(SITE).env
+
+
+def test_a_service_finds_the_checkout_before_anything_else() -> None:
+    assert catalog.housekeeping(SITE).env["PYTHONPATH"].split(os.pathsep)[0] == "/checkout"

@@ -1,0 +1,1 @@
+"""What has to be done again and again, whatever slots, jobs and files leave behind."""

@@ -1,0 +1,43 @@
+"""Queue the jobs again that nobody would ever work on: those without a message.
+
+Accepting, retrying and finishing never leave a job without one. What can: a worker of another
+version, which does not know the actor and rejects the message; somebody who empties a queue by
+hand; a broker that lost its last writes.
+"""
+
+import logging
+from itertools import islice
+
+from redis import Redis
+
+from workers import scripts
+from workers.queues import NAMESPACE
+from workers.records import OPEN_KEY, RETRIES_KEY, record_key
+from workers.settings import TierSettings
+
+_log = logging.getLogger(__name__)
+
+#: Jobs that one script looks at; a longer one would keep the broker from everybody else.
+_AT_ONCE = 100
+
+
+class Sweeper:
+    """Looks at all jobs that have not come to an end. Run it in any number of processes."""
+
+    def __init__(self, settings: TierSettings) -> None:
+        self._redis = Redis.from_url(settings.records_url, decode_responses=True)
+        self._sweep = self._redis.register_script(scripts.source("sweep"))
+        self._arguments = (settings.broker_db, settings.records_db, f"{NAMESPACE}:")
+
+    def run(self) -> None:
+        """Look at all of them.
+
+        Raises:
+            RedisError: the broker did not answer.
+        """
+        open_jobs = self._redis.sscan_iter(OPEN_KEY)
+        while jobs := [str(job_id) for job_id in islice(open_jobs, _AT_ONCE)]:
+            records = [record_key(job_id) for job_id in jobs]
+            swept = self._sweep(keys=[RETRIES_KEY, OPEN_KEY, *records], args=self._arguments)
+            for job_id in swept:
+                _log.warning("job queued again job_id=%s: it had no message", job_id)
