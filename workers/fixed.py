@@ -16,6 +16,7 @@ from reports.settings import ReportSettings
 from reports.steps import Step, reached
 from reports.storage import ReportFiles
 from workers.attempts import Attempt, AttemptStore, SupersededError
+from workers.backoff import backoff_s
 from workers.broker import current_message_id, make_broker
 from workers.handing_back import HandingBack
 from workers.ledger import Ledger, price_cents
@@ -23,7 +24,7 @@ from workers.limits import time_limit
 from workers.problems import report_failed, too_many_attempts
 from workers.progress import Progress
 from workers.queues import BUILD_REPORT, Queue
-from workers.retries import RETRYABLE, pause_s
+from workers.retries import LONGEST_PAUSE_S, RETRYABLE
 from workers.settings import TierSettings
 
 _log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ def _try(attempt: Attempt) -> None:
             attempts.fail(attempt, report_failed(error))
             raise
         _log.warning("job put off job_id=%s attempt=%d", job_id, number, exc_info=True)
-        attempts.put_off(attempt, pause_s(attempt.counted, _settings.first_retry_s))
+        pause_s = backoff_s(attempt.counted, _settings.first_retry_s, LONGEST_PAUSE_S)
+        attempts.put_off(attempt, pause_s)
     else:
         _log.info("job completed job_id=%s attempt=%d", job_id, number)
 

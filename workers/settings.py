@@ -75,10 +75,10 @@ class TierSettings(BaseSettings):
     webhook_secret: SecretStr | None = None
 
     #: Seconds one delivery of a callback may take, and before the second try; doubled for each
-    #: further one, of which there are so many in all.
-    callback_timeout_s: float = Field(default=10.0, gt=0)
+    #: further one up to an hour. Standard Webhooks advises 15 to 30 s, and to try for days.
+    callback_timeout_s: float = Field(default=15.0, gt=0)
     callback_first_retry_s: float = Field(default=5.0, gt=0)
-    callback_max_tries: int = Field(default=10, gt=0)
+    callback_max_tries: int = Field(default=60, gt=0)
 
     @model_validator(mode="after")
     def _keys_stand_for_something(self) -> Self:

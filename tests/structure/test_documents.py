@@ -30,6 +30,27 @@ def test_the_readme_lists_no_experiment_that_does_not_exist() -> None:
     assert len(listed) == len(set(listed))
 
 
+#: A test as documents name it.
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+
+NAMED_TESTS = [
+    (path.relative_to(ROOT), *named)
+    for path in DOCUMENTS
+    for named in _TEST.findall(path.read_text())
+]
+
+
+def test_documents_name_tests() -> None:
+    assert NAMED_TESTS
+
+
+@pytest.mark.parametrize(("document", "file", "name"), NAMED_TESTS)
+def test_a_test_that_a_document_names_exists(document: Path, file: str, name: str) -> None:
+    assert f"def {name}(" in (ROOT / file).read_text()
+
+
 def tracked_files() -> list[Path]:
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],  # noqa: S607 - whichever git made the checkout

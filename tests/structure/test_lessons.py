@@ -25,11 +25,20 @@ def unified_diff(one: Path, other: Path) -> list[str]:
     return list(difflib.unified_diff(before, after, str(one), str(other), lineterm=""))
 
 
+def lines_of_difference(pairs: list[tuple[Path, Path]]) -> int:
+    return sum(len(unified_diff(*pair)) for pair in pairs)
+
+
 def test_the_difference_between_the_apps_can_be_read_at_one_sitting() -> None:
     pairs = [(ROOT / "naive_app" / name, ROOT / "fixed_app" / name) for name in LESSON]
-    length = sum(len(unified_diff(*pair)) for pair in pairs)
 
-    assert 0 < length < READABLE_LINES
+    assert 0 < lines_of_difference(pairs) < READABLE_LINES
+
+
+def test_the_difference_between_the_tiers_can_be_read_at_one_sitting() -> None:
+    pair = (ROOT / "workers" / "naive.py", ROOT / "workers" / "fixed.py")
+
+    assert 0 < lines_of_difference([pair]) < READABLE_LINES
 
 
 def experiments() -> dict[str, Experiment]:

@@ -280,7 +280,7 @@ def test_the_end_of_a_job_puts_its_callback_into_the_outbox_and_only_once(
     with pytest.raises(SupersededError):
         attempts.finish(attempt, RESULT)
 
-    event_id = f"{JOB_ID}.1"
+    event_id = f"{JOB_ID}-1"
     assert records.zrange(OUTBOX_KEY, 0, -1) == [event_id.encode()]
     finished_at = record(records)["finished_at"]
     assert {k.decode(): v.decode() for k, v in raw_hash(records, event_key(event_id)).items()} == {

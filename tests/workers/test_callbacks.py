@@ -2,7 +2,7 @@
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workers.callbacks import Place, callback_allowed, parse_host
@@ -82,6 +82,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.lists(PIECES, max_size=8).map("".join).map("http://shop.example".__add__))
 def test_a_client_that_delivers_reads_an_allowed_url_in_the_same_way(url: str) -> None:
     """The host that is checked is the host that is called, however the URL is twisted."""

@@ -8,8 +8,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from offloop.stack.keeper import Keeper
 from offloop.stack.service import Service
@@ -24,16 +22,8 @@ from tests.shop import (
     unwritable,
     wait_for,
 )
-from workers.retries import LONGEST_PAUSE_S, pause_s
 
 SHORT, LONG = "worker-short-1", "worker-long-1"
-
-
-@given(attempt=st.integers(1, 50), first_s=st.floats(0.01, 60))
-def test_pauses_double_with_jitter_up_to_a_limit(attempt: int, first_s: float) -> None:
-    longest_s = min(first_s * 2 ** (attempt - 1), LONGEST_PAUSE_S)
-
-    assert longest_s / 2 <= pause_s(attempt, first_s) <= longest_s
 
 
 @contextmanager

@@ -19,6 +19,8 @@ from offloop.telemetry import serve_metrics
 from reports.settings import ReportSettings
 from workers.housekeeping.expiry import Expiry
 from workers.housekeeping.index import Index
+from workers.housekeeping.outbox import Outbox
+from workers.housekeeping.outbox_metrics import OutboxMetrics
 from workers.housekeeping.queue_metrics import QueueMetrics
 from workers.housekeeping.recovery import Recovery
 from workers.housekeeping.retries import DueRetries
@@ -54,12 +56,13 @@ class Chore:
         self.due_s = time.monotonic() + self.every_s
 
 
-def chores(tier: TierSettings, reports: ReportSettings) -> list[Chore]:
+def chores(tier: TierSettings, reports: ReportSettings, outbox: Outbox) -> list[Chore]:
     """List what there is to do."""
     return [
         Chore("queueing what is due again", tier.recovery_interval_s, DueRetries(tier).run),
         Chore("recovering the jobs of dead slots", tier.recovery_interval_s, Recovery(tier).run),
         Chore("looking for jobs without a message", tier.sweep_interval_s, Sweeper(tier).run),
+        Chore("delivering callbacks", tier.recovery_interval_s, outbox.run),
         Chore("forgetting jobs", tier.expiry_interval_s, Index(tier).forget_expired),
         Chore("expiring files", tier.expiry_interval_s, Expiry(tier, reports.files_dir).run),
     ]
@@ -74,11 +77,14 @@ def main() -> None:
     tier, reports = TierSettings(), ReportSettings()
     reports.files_dir.mkdir(parents=True, exist_ok=True)
     REGISTRY.register(QueueMetrics(tier))
-    todo = chores(tier, reports)
+    REGISTRY.register(OutboxMetrics(tier))
+    outbox = Outbox(tier)
+    todo = chores(tier, reports, outbox)
     metrics = serve_metrics(int(os.environ.get("OFFLOOP_METRICS_PORT", "0")) or None)
     while not stopping.wait(min(chore.every_s for chore in todo) / 4):
         for chore in todo:
             chore.run_if_due()
+    outbox.close(tier.shutdown_grace_s)
     metrics.close()
 
 

@@ -6,7 +6,8 @@ local function ended(record, open, outbox, channel)
   redis.call("srem", open, job_id)
   local job = redis.call("hmget", record, "status", "attempt", "finished_at", "callback_url")
   if job[4] then
-    local event_id, now = job_id .. "." .. job[2], redis.call("time")
+    local event_id = job_id .. "-" .. redis.call("hincrby", record, "endings", 1)
+    local now = redis.call("time")
     redis.call("hset", "event:" .. event_id, "type", "report." .. job[1], "job_id", job_id,
       "status", job[1], "attempt", job[2], "occurred_at", job[3], "url", job[4], "tries", "0")
     redis.call("zadd", outbox, now[1] + now[2] / 1e6, event_id)
