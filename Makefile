@@ -4,9 +4,10 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 SCALE ?= 0.1
+FAULTS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench check test-fast test test-slow benchmarks readme lock clean
+.PHONY: help setup bench check test-fast test test-slow chaos benchmarks readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -63,6 +64,10 @@ test: .venv/stamps/dev setup ## Fast and medium tests (under ten minutes)
 
 test-slow: .venv/stamps/dev setup ## What takes minutes
 	$(BIN)/pytest -q -m slow
+
+chaos: .venv/stamps/dev setup ## Break the job tier: SEED= FAULTS=200 TIER=workers.fixed REDIS=/path/to/redis-server
+	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(TIER),--tier $(TIER)) $(if $(REDIS),--redis-server $(REDIS))
 
 benchmarks: .venv/stamps/dev setup ## Absolute figures of this machine (needs wrk)
 	$(BIN)/python -m benchmarks
