@@ -18,13 +18,12 @@ from rich.table import Table
 
 from offloop.errors import explained
 from offloop.project import NotACheckoutError, project_root
-from offloop.stack import catalog
+from offloop.stack import catalog, redis
 from offloop.stack.broker import given_broker
 from offloop.stack.errors import StackError
 from offloop.stack.keeper import Keeper
 from offloop.stack.pools import STANDARD_POOLS, Pool
 from offloop.stack.ports import free_port
-from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
 
@@ -87,6 +86,8 @@ def up(
                         _write(listing, stack, services)
             finally:
                 listing.unlink(missing_ok=True)
+                # The broker comes last, so that slots can hand back their jobs.
+                stack.stop(*(name for name in stack.pids() if name != redis.NAME))
 
 
 def _pools(wanted: Sequence[str]) -> Mapping[str, Pool]:
@@ -133,7 +134,7 @@ def _services(
     if side is not Side.NAIVE:
         redis_url = given_broker()
         if redis_url is None:
-            broker = embedded_redis(folder / "redis", free_port())
+            broker = redis.embedded_redis(folder / "redis", free_port())
             services.append(broker)
             redis_url = f"{broker.url}/0"
         site = catalog.Site(root, files, redis_url)

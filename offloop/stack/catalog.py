@@ -22,8 +22,8 @@ _STOP_SEEN_S = 1.0
 #: Seconds for handing a job back.
 _HAND_BACK_S = 0.5
 
-#: Seconds that a job may go on once its slot has seen that it is to stop. The job has to be handed
-#: back before the supervisor kills the slot.
+#: Seconds that work may go on once a process has seen that it is to stop: a job has to be handed
+#: back before the supervisor kills its slot.
 _SHUTDOWN_GRACE_S = GRACE_S - _STOP_SEEN_S - _HAND_BACK_S
 
 
@@ -78,6 +78,7 @@ class Site:
             "OFFLOOP_FILES_DIR": str(self.files / files),
             "OFFLOOP_LEDGER_PATH": str(self.files / "ledger.sqlite"),
             "OFFLOOP_METRICS_PORT": str(metrics_port),
+            "OFFLOOP_SHUTDOWN_GRACE_S": str(_SHUTDOWN_GRACE_S),
             **({"OFFLOOP_REDIS_URL": self.redis_url} if self.redis_url else {}),
             **({"OFFLOOP_STEPS": str(self.steps)} if self.steps else {}),
         }
@@ -135,7 +136,6 @@ def worker(pool_name: str, number: int, pool: Pool, tier: str, site: Site) -> Se
         ),
         env={
             **site.environment(metrics_port, files="fixed"),
-            "OFFLOOP_SHUTDOWN_GRACE_S": str(_SHUTDOWN_GRACE_S),
             "dramatiq_queue_prefetch": str(pool.prefetch),
             "dramatiq_worker_timeout": str(_WORKER_POLL_MS),
         },

@@ -7,6 +7,7 @@ the kernel releases however the process ends.
 """
 
 import contextlib
+import os
 import random
 import socket
 import threading
@@ -33,7 +34,7 @@ _ATTEMPTS = 1_000
 
 _lock = threading.Lock()
 _handed_out: set[int] = set()
-_reservations: deque[socket.socket] = deque()
+_reservations: deque[int] = deque()
 # Not the shared generator: whoever seeds `random` for a repeatable load must not make two labs draw
 # the same ports.
 _random = random.SystemRandom()
@@ -100,7 +101,8 @@ def _reserve(port: int) -> bool:
         except OSError:
             return False
         undo.pop_all()
-    _reservations.append(reservation)
+    # A bare descriptor: what is still reserved when the process ends needs nobody to close it.
+    _reservations.append(reservation.detach())
     if len(_reservations) > _HELD_AT_ONCE:
-        _reservations.popleft().close()
+        os.close(_reservations.popleft())
     return True

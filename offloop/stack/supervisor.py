@@ -209,16 +209,16 @@ class Stack:
             name, command, env=env or {}, nice=nice, stdin=stdin, stdout=stdout
         ).popen
 
-    def stop(self, name: str) -> None:
-        """Stop one process with all its descendants: SIGTERM, a grace period, SIGKILL.
+    def stop(self, *names: str) -> None:
+        """Stop processes at once, with all their descendants: SIGTERM, a grace period, SIGKILL.
 
-        Only the process itself gets SIGTERM, and tells its descendants as it sees fit. Dramatiq's
-        main process passes the signal on, and a worker that gets it twice drops its job.
+        Only the processes themselves get SIGTERM, and each tells its descendants as it sees fit:
+        Dramatiq's main process passes the signal on, and a worker that gets it twice drops its job.
 
         Raises:
-            StackError: If there is no such process, or it survives SIGKILL.
+            StackError: If there is no such process, or one survives SIGKILL.
         """
-        self._end([self._get(name)])
+        self._end([self._get(name) for name in names])
 
     def restart(self, name: str) -> None:
         """Stop a service if it still runs, start it again and wait until it is ready.

@@ -82,6 +82,9 @@ class Up:
 
         return wait_for(finished, hang_s=COMMAND_HANG_S) or {}
 
+    def log(self, service: str) -> str:
+        return (self.checkout.folder / ".offloop" / "up" / "logs" / f"{service}.log").read_text()
+
     def interrupt(self) -> str:
         """Press Ctrl-C; what it says on standard error."""
         self.process.send_signal(signal.SIGINT)
@@ -249,6 +252,10 @@ def test_ctrl_c_stops_everything_and_jobs_are_there_the_next_time(small: Checkou
     assert "everything that was started has been stopped" in said
     assert not up.listing.exists()
     assert all(map(has_ended, everything))
+    for slot in ("worker-short-1", "worker-long-1", "worker-long-2"):
+        log = up.log(slot)
+        assert "Worker has been shut down" in log
+        assert "connection error" not in log, "the broker was gone before the slot"
     again = start(small, "fixed")
     assert again.services().keys() == FIXED_SIDE
     assert again.job(location) == job

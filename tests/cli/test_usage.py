@@ -112,6 +112,8 @@ def test_the_version_is_that_of_the_package() -> None:
                      "Without any: loop_blocking"]),
         (["list"], ["List the experiments"]),
         (["preflight"], ["what each lack means"]),
+        (["up"], ["naive|fixed|both", "--slots POOL=N", ".offloop/up.json",
+                  "OFFLOOP_CALLBACK_HOSTS", "OFFLOOP_WEBHOOK_SECRET"]),
         (["load"], ["--rate", "--out", "http://127.0.0.1:8000"]),
     ],
 )  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 from offloop.stack import catalog
 from offloop.stack.pools import STANDARD_POOLS, Pool
 from offloop.stack.supervisor import GRACE_S
+from tests.shop import EVERYTHING, FIXED, client_of, open_shop, wait_for
 
 SITE = catalog.Site(Path("/checkout"), Path("/files"), "redis://127.0.0.1:1/0")
 
@@ -42,13 +43,31 @@ def test_the_slots_of_a_pool_share_nothing_but_their_queues() -> None:
     assert one.command == other.command
 
 
-def test_a_slot_hands_its_job_back_before_the_supervisor_kills_it() -> None:
+def test_a_slot_has_less_time_than_the_supervisor_gives_it() -> None:
     slot = catalog.worker("all", 1, BOTH, catalog.STANDARD_TIER, SITE)
     grace_s = float(slot.env["OFFLOOP_SHUTDOWN_GRACE_S"])
     dramatiq_s = int(option(slot.command, "--worker-shutdown-timeout")) / 1000
 
     # Dramatiq looks once a second whether it was told to stop.
     assert 0 < grace_s < dramatiq_s <= GRACE_S - 1
+
+
+@pytest.mark.medium
+def test_a_slot_that_is_stopped_hands_its_job_back_before_it_would_be_killed(
+    tmp_path: Path,
+) -> None:
+    # At this scale the largest report takes several times as long as a slot has.
+    with open_shop(tmp_path / "logs", {"OFFLOOP_SCALE_FACTOR": "0.1"}) as shop:
+        api, slot = shop.api(FIXED), shop.worker("long")
+        shop.stack.start(api, slot)
+        with client_of(api) as client:
+            path = client.post("/reports", json=EVERYTHING).headers["Location"]
+            wait_for(lambda: client.get(path).json()["status"] == "running")
+
+            shop.stack.stop(slot.name)
+
+            assert "Worker has been shut down" in shop.log(slot.name)
+            assert client.get(path).json()["status"] == "queued"
 
 
 def test_all_services_of_a_site_share_its_ledger_and_its_steps() -> None:

@@ -247,9 +247,9 @@ def test_stop_ends_an_orphan_whose_parent_has_ended(stack: Stack) -> None:
 
 
 def test_stop_leaves_the_other_services_alone(stack: Stack) -> None:
-    stack.start(Service("one", SLEEPER), Service("two", SLEEPER))
+    stack.start(*(Service(name, SLEEPER) for name in ("one", "two", "three")))
 
-    stack.stop("one")
+    stack.stop("one", "three")
 
     assert set(stack.pids()) == {"two"}
     stack.check()

@@ -1,5 +1,6 @@
 """A slot that is told to stop: real SIGTERM, real slots."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator, Mapping
@@ -62,7 +63,7 @@ def slot_told_to_stop(
             accepted = client.post("/reports", json=EVERYTHING)
             assert at_work.wait(HANG_S)
             # To all processes of the slot, as systemd does.
-            shop.stack.signal(SLOT, signal.SIGTERM)
+            os.killpg(shop.stack.pids()[SLOT][0], signal.SIGTERM)
             wait_for(lambda: "Shutting down" in shop.log(SLOT))
             go_on.set()
             wait_for(lambda: not shop.stack.pids().get(SLOT))

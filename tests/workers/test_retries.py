@@ -4,7 +4,9 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -28,7 +30,7 @@ SHORT, LONG = "worker-short-1", "worker-long-1"
 
 @contextmanager
 def kept_shop(
-    logs: Path, environment: Mapping[str, str]
+    logs: Path, environment: Mapping[str, str], long_only: Mapping[str, str] = MappingProxyType({})
 ) -> Iterator[tuple[Shop, httpx.Client, list[str]]]:
     """A whole tier whose slots are started again when they die; and what the keeper has told."""
     told: list[str] = []
@@ -36,7 +38,9 @@ def kept_shop(
     with open_shop(logs, environment) as shop:
         api: Service = shop.api(FIXED)
         shop.stack.start(api, shop.housekeeping())
-        keeper = Keeper(shop.stack, shop.workers(), told.append)
+        short, long = shop.workers()
+        long = replace(long, env={**long.env, **long_only})
+        keeper = Keeper(shop.stack, (short, long), told.append)
         keeper.start()
 
         def keep() -> None:
@@ -75,10 +79,12 @@ def test_a_job_is_tried_again_when_the_reason_it_failed_for_may_pass(
 def test_a_job_that_outlasts_every_attempt_is_given_up_and_the_slot_lives_on(
     tmp_path: Path, data_set: Mapping[str, str]
 ) -> None:
-    environment = {**data_set, "OFFLOOP_JOB_TIME_LIMIT_S": "0.1", "OFFLOOP_MAX_ATTEMPTS": "2"}
-    with kept_shop(tmp_path, environment) as (_, client, told):
+    environment = {**data_set, "OFFLOOP_MAX_ATTEMPTS": "2"}
+    limit = {"OFFLOOP_JOB_TIME_LIMIT_S": "0.1"}
+    with kept_shop(tmp_path, environment, long_only=limit) as (_, client, told):
         job = follow(client, client.post("/reports", json=EVERYTHING))
         other = follow(client, client.post("/reports", json=DAY))
+        wait_for(lambda: told.count(f"{LONG} is up again") == 2)
 
     assert (job["status"], job["attempt"]) == ("failed", 3)
     assert job["problem"]["type"] == "urn:offloop:problem:too-many-attempts"
