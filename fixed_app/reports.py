@@ -5,13 +5,14 @@ from uuid import uuid4
 from fastapi import APIRouter, BackgroundTasks, Response
 from fastapi.responses import FileResponse
 
-from fixed_app.callbacks import AllowedOrder
+from fixed_app.callbacks import allowed_callback
 from fixed_app.dependencies import Files, Finished, Store
 from fixed_app.idempotency import IdempotencyKey
 from fixed_app.waiting import PreferredWait
 from web.audit import audit
 from web.documented import ACCEPTED, FILE, problems
 from web.files import report_file
+from web.orders import ReportOrder
 from web.problems import report_not_found
 from workers.records import QueuedJob
 
@@ -27,14 +28,15 @@ async def ready(store: Store) -> dict[str, str]:
 
 @router.post("/reports", status_code=202, responses=ACCEPTED)
 async def create_report(
-    order: AllowedOrder,
+    order: ReportOrder,
     store: Store,
     key: IdempotencyKey,
     background: BackgroundTasks,
     response: Response,
 ) -> QueuedJob:
     """Accept the report, queue it, and say where it will be."""
-    job = await store.accept(uuid4().hex, order.spec, key, order.callback_url)
+    callback_url = allowed_callback(order, store.settings)
+    job = await store.accept(uuid4().hex, order.spec, key, callback_url)
     background.add_task(audit, job.job_id, order)
     response.headers["Location"] = f"/reports/{job.job_id}"
     response.headers["Retry-After"] = "1"

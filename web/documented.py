@@ -15,7 +15,7 @@ Answers = dict[int | str, Json]
 
 _MEANINGS = {
     HTTPStatus.BAD_REQUEST: "The body is not JSON, or a header is malformed.",
-    HTTPStatus.NOT_FOUND: "There is no such report.",
+    HTTPStatus.NOT_FOUND: "There is no report of this id.",
     HTTPStatus.CONFLICT: "The report is in a state in which this cannot be done.",
     HTTPStatus.GONE: "The report was finished, but its file is no longer kept.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body is larger than any order.",

@@ -3,11 +3,12 @@
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, RedisDsn, SecretStr, model_validator
+from pydantic import BeforeValidator, Field, RedisDsn, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from standardwebhooks import Webhook
 
 from reports.settings import STATE, AbsolutePath
+from workers.callbacks import parse_host
 
 
 def _split(hosts: object) -> object:
@@ -89,6 +90,13 @@ class TierSettings(BaseSettings):
                 "forgotten"
             )
         return self
+
+    @field_validator("callback_hosts")
+    @classmethod
+    def _hosts_can_be_read(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            parse_host(host)
+        return hosts
 
     @model_validator(mode="after")
     def _callbacks_can_be_signed(self) -> Self:

@@ -65,6 +65,23 @@ def test_pages_hold_every_job_once_and_newest_first(client: httpx.Client) -> Non
     assert seen == ordered[::-1]
 
 
+def test_every_answer_about_a_job_says_in_which_queue_it_is(client: httpx.Client) -> None:
+    year = {**DAY, "shipped_to": "1996-02-29"}
+    accepted = [client.post("/reports", json=spec) for spec in (DAY, year)]
+    paths = [answer.headers["Location"] for answer in accepted]
+
+    answers = [
+        accepted,
+        [client.get(path) for path in paths],
+        [client.delete(path) for path in paths],
+        [client.post(f"{path}/retry") for path in paths],
+    ]
+
+    for pair in answers:
+        assert [answer.json()["queue"] for answer in pair] == ["short", "long"]
+    assert [job["queue"] for job in client.get("/reports").json()["jobs"]] == ["long", "short"]
+
+
 @pytest.mark.parametrize(
     ("query", "status"),
     [("limit=0", 422), ("limit=1000", 422), ("cursor=x", 422), (f"cursor={'0' * 32}", 404)],

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -20,9 +20,12 @@ def order(callback_url: object) -> ReportOrder:
 
 
 def rules(callback_url: object) -> list[str]:
-    with pytest.raises(ValidationError) as refused:
+    """The rules that a callback URL breaks."""
+    try:
         order(callback_url)
-    return [error["type"] for error in refused.value.errors()]
+    except ValidationError as refused:
+        return [error["type"] for error in refused.errors()]
+    return []
 
 
 @pytest.mark.parametrize(
@@ -94,12 +97,10 @@ def test_what_is_built_does_not_depend_on_who_is_told() -> None:
 PATTERN = ReportOrder.model_json_schema()["properties"]["callback_url"]["anyOf"][0]["pattern"]
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.from_regex(PATTERN, fullmatch=True).filter(lambda url: not url.endswith("\n")))
 def test_what_the_schema_describes_is_accepted_and_can_be_allowed(url: str) -> None:
     """But for addresses that cannot be, which a pattern has no words for."""
-    try:
-        order(url)
-    except ValidationError as refused:
-        assert [error["type"] for error in refused.errors()] == ["callback_address"]
-    else:
-        assert callback_allowed(url, [re.split("[/?]", url)[2]])
+    host = re.split("[/?]", url)[2]
+
+    assert rules(url) == ["callback_address"] or callback_allowed(url, [host])
