@@ -1,10 +1,12 @@
 """`python -m workers`: the jobs, for operators."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
 import typer
+from redis.exceptions import RedisError
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +19,7 @@ from workers.store import (
     UnknownCursorError,
     WrongStatusError,
 )
+from workers.undelivered import Undelivered
 
 T = TypeVar("T")
 
@@ -30,18 +33,25 @@ app = typer.Typer(
 )
 
 
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (BrokerUnavailableError, RedisError) as error:
+        raise typer.BadParameter(
+            f"the broker does not answer: {error}. Is it running, and does OFFLOOP_REDIS_URL "
+            "name it?"
+        ) from error
+
+
 def _ask(question: Callable[[JobStore], Awaitable[T]]) -> T:
     async def ask() -> T:
         async with JobStore(TierSettings()) as store:
             return await question(store)
 
     try:
-        return asyncio.run(ask())
-    except BrokerUnavailableError as error:
-        raise typer.BadParameter(
-            f"the broker does not answer: {error}. Is it running, and does OFFLOOP_REDIS_URL "
-            "name it?"
-        ) from error
+        with _explained():
+            return asyncio.run(ask())
     except (UnknownCursorError, WrongStatusError) as error:
         raise typer.BadParameter(str(error)) from error
 
@@ -86,6 +96,32 @@ def cancel(job_id: JobId) -> None:
 def retry(job_id: JobId) -> None:
     """Give a job that failed or was cancelled new attempts."""
     _print(_ask(lambda store: store.revive(job_id)), job_id)
+
+
+@app.command()
+def callbacks(*, limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20) -> None:
+    """List the callbacks that were given up, and why."""
+    with _explained():
+        given_up = Undelivered(TierSettings()).latest(limit)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("event", "given up", "tries", "to", "because"):
+        table.add_column(heading, no_wrap=heading == "event")
+    for event in given_up:
+        at = f"{event.given_up_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(event.event_id, at, str(event.tries), event.url, event.failure)
+    Console().print(table)
+
+
+@app.command()
+def redeliver(
+    event_id: Annotated[str, typer.Argument(metavar="EVENT_ID", help="As `callbacks` lists it.")],
+) -> None:
+    """Deliver a callback again that was given up."""
+    with _explained():
+        found = Undelivered(TierSettings()).redeliver(event_id)
+    if not found:
+        raise typer.BadParameter(f"there is no event {event_id!r} that was given up")
+    typer.echo(f"{event_id} will be delivered again.")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,10 @@ OPEN_KEY = "open"
 #: The callbacks that have to be delivered, by the moment (Unix time, s) at which they are due.
 OUTBOX_KEY = "outbox"
 
+#: The callbacks that were given up, by the moment (Unix time, s) at which they were. What was to be
+#: delivered lives as long as a job's record; its field `failure` says why it was not.
+GIVEN_UP_KEY = "outbox:given-up"
+
 #: The jobs that wait for another attempt, by the moment (Unix time, s) at which they are due.
 RETRIES_KEY = "retries"
 

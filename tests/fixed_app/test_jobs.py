@@ -152,3 +152,14 @@ def test_operators_see_and_change_the_same_jobs(
     assert again.returncode == unknown.returncode == 2
     assert "is cancelled; it would have to be queued" in again.stderr.replace("\n", " ")
     assert "there is no job" in unknown.stderr
+
+
+def test_operators_are_told_that_no_callback_was_given_up(idle: tuple[Shop, Service]) -> None:
+    shop, _ = idle
+
+    listed = operate(shop, "callbacks")
+    unknown = operate(shop, "redeliver", "no-such-event")
+
+    assert (listed.returncode, unknown.returncode) == (0, 2)
+    assert "given up" in listed.stdout
+    assert "no-such-event" in unknown.stderr

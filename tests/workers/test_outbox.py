@@ -24,14 +24,14 @@ from workers.housekeeping.outbox import (
     AT_ONCE,
     CALLBACKS,
     GIVEN_UP_KEPT,
-    GIVEN_UP_KEY,
     PER_RECEIVER,
     Outbox,
 )
 from workers.housekeeping.outbox_metrics import OutboxMetrics
-from workers.records import OUTBOX_KEY, event_key
+from workers.records import GIVEN_UP_KEY, OUTBOX_KEY, event_key
 from workers.settings import TierSettings
 from workers.store import JobStore
+from workers.undelivered import Undelivered
 
 pytestmark = pytest.mark.medium
 
@@ -227,6 +227,26 @@ def test_an_event_is_given_up_after_its_tries_and_kept_for_operators(
     assert 0 < records.ttl(event_key(event_id)) <= settings.record_ttl_s
     [error] = [entry.message for entry in caplog.records if entry.levelno == logging.ERROR]
     assert error == f"callback given up event_id={event_id} job_id=0a1b tries=3: status 500"
+
+
+def test_an_event_that_was_given_up_is_listed_and_can_be_delivered_after_all(
+    settings: TierSettings, records: Redis, receiver: Receiver
+) -> None:
+    [event_id] = put(records, receiver, "0a1b")
+    receiver.answer(status(410))
+    with opened(settings) as outbox:
+        keep_running(lambda: settled(records), outbox)
+        operator = Undelivered(settings)
+        [given_up] = operator.latest(10)
+
+        assert operator.redeliver(event_id)
+        keep_running(lambda: settled(records), outbox)
+
+    assert (given_up.event_id, given_up.url) == (event_id, receiver.url)
+    assert "410" in given_up.failure
+    assert receiver.event_ids == [event_id, event_id]
+    assert operator.latest(10) == []
+    assert not operator.redeliver(event_id)
 
 
 def test_a_receiver_that_is_gone_is_not_called_again(

@@ -23,12 +23,8 @@ from redis.maint_notifications import MaintNotificationsConfig
 from workers import scripts
 from workers.backoff import backoff_s
 from workers.housekeeping.webhooks import DeliveryError, RefusedError, Webhooks, event_from_fields
-from workers.records import OUTBOX_KEY, event_key
+from workers.records import GIVEN_UP_KEY, OUTBOX_KEY, event_key
 from workers.settings import TierSettings
-
-#: Events that were given up, by the moment (Unix time, s) at which they were. Their hashes live as
-#: long as a job's record; the field `failure` says why.
-GIVEN_UP_KEY = "outbox:given-up"
 
 #: Events that are remembered after they were given up.
 GIVEN_UP_KEPT = 1000
