@@ -1,12 +1,19 @@
 """The broker of a worker process."""
 
 import os
+from collections.abc import Callable, Sequence
+from uuid import uuid4
 
 import dramatiq
+from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import CurrentMessage, Middleware
 from prometheus_client import REGISTRY
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
 
 from offloop.telemetry import serve_metrics
 from reports.steps import Step, reached
@@ -40,6 +47,49 @@ class IdleStep(Middleware):
         reached(Step.IDLE)
 
 
+class TierBroker(RedisBroker):
+    """Dramatiq's broker, without the two ways in which a slot that lives holds a message for ever.
+
+    The server may have carried out a command whose answer never came. Of a *fetch*, the message
+    then belongs to a slot that does not know of it, and would be given to another one only if this
+    slot died. So whoever has lost the broker comes back under another name, and the old one dies
+    within the heartbeat's time. What is in hand is delivered again as well: the fence is for that.
+
+    Of an *acknowledgement*, Dramatiq asks again after a broken connection, but gives up after a
+    timeout. To us they are the same.
+    """
+
+    def __init__(self, settings: TierSettings, middleware: Sequence[Middleware]) -> None:
+        super().__init__(  # type: ignore[no-untyped-call]
+            client=Redis.from_url(
+                str(settings.redis_url),
+                # A fetch that is repeated behind our back would be the first way, unnoticed.
+                retry=Retry(NoBackoff(), retries=0),
+            ),
+            middleware=middleware,
+            heartbeat_timeout=settings.heartbeat_timeout_ms,
+        )
+        self._consumed: set[str] = set()
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
+        """Begin to fetch, or begin again after the broker was lost."""
+        if queue_name in self._consumed:
+            self.broker_id = str(uuid4())
+        self._consumed.add(queue_name)
+        return super().consume(queue_name, prefetch, timeout)
+
+    def _dispatch(self, command: str) -> Callable[..., object]:
+        ask: Callable[..., object] = super()._dispatch(command)  # type: ignore[no-untyped-call]
+
+        def dispatch(*args: object) -> object:
+            try:
+                return ask(*args)
+            except RedisTimeoutError as error:
+                raise RedisConnectionError(f"{command}: {error}") from error
+
+        return dispatch
+
+
 def make_broker(settings: TierSettings, *middleware: Middleware) -> RedisBroker:
     """Connect Dramatiq to the tier's queues, with only the middleware that the tier relies on.
 
@@ -47,11 +97,7 @@ def make_broker(settings: TierSettings, *middleware: Middleware) -> RedisBroker:
         settings: Name the server.
         middleware: What one tier needs and another does not.
     """
-    broker = RedisBroker(  # type: ignore[no-untyped-call]
-        client=Redis.from_url(str(settings.redis_url)),
-        middleware=[CurrentMessage(), MetricsServer(), IdleStep(), *middleware],
-        heartbeat_timeout=settings.heartbeat_timeout_ms,
-    )
+    broker = TierBroker(settings, [CurrentMessage(), MetricsServer(), IdleStep(), *middleware])
     for queue in Queue:
         broker.declare_queue(queue)
     return broker

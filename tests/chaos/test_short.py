@@ -1,0 +1,32 @@
+"""The short form of `python -m tests.chaos`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.campaign import run
+from tests.chaos.coverage import shortfalls
+from tests.chaos.faults import Target
+from tests.chaos.invariants import Expected
+from tests.chaos.stage import open_stage
+
+pytestmark = pytest.mark.slow
+
+FAULTS = 15
+
+
+def test_what_is_promised_is_kept_whatever_breaks(
+    tmp_path: Path, expected: Mapping[str, Expected]
+) -> None:
+    with open_stage(tmp_path, expected) as stage:
+        outcome = run(stage, seed=3, number=FAULTS, tell=lambda _: None)
+
+    assert [str(violation) for violation in outcome.violations] == []
+    assert len(outcome.hits) == FAULTS
+    assert {hit.fault.target for hit in outcome.hits} == set(Target)
+    assert shortfalls(outcome.hits) == []
+    assert outcome.recoveries
+    assert len(outcome.evidence.promises) > FAULTS
+    assert outcome.evidence.deliveries
+    assert any(seen.sha256 for seen in outcome.evidence.seen)
