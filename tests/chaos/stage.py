@@ -42,7 +42,7 @@ from tests.receiver import Answer, Receiver
 from tests.receiver import Delivery as Received
 from tests.shop import FIXED, ROOT
 
-#: One short slot and two long ones: a long job has somewhere else to go.
+#: Two slots each: the job of a killed one has somewhere else to go.
 POOLS = {"short": Pool(queues=("short",), slots=2), "long": Pool(queues=("long",), slots=2)}
 
 _SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, and of nobody else").decode()

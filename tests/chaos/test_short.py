@@ -1,5 +1,6 @@
 """The short form of `python -m tests.chaos`."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,10 +17,15 @@ pytestmark = pytest.mark.slow
 FAULTS = 15
 
 
+#: None stands for the server that comes with the lab.
+BROKERS = [None, *map(Path, filter(None, [shutil.which("redis-server")]))]
+
+
+@pytest.mark.parametrize("broker", BROKERS, ids=lambda path: path.name if path else "embedded")
 def test_what_is_promised_is_kept_whatever_breaks(
-    tmp_path: Path, expected: Mapping[str, Expected]
+    tmp_path: Path, expected: Mapping[str, Expected], broker: Path | None
 ) -> None:
-    with open_stage(tmp_path, expected) as stage:
+    with open_stage(tmp_path, expected, redis_server=broker) as stage:
         outcome = run(stage, seed=3, number=FAULTS, tell=lambda _: None)
 
     assert [str(violation) for violation in outcome.violations] == []
