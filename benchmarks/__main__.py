@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import accept, load_truth, overload, schedule
+from benchmarks import accept, load_truth, overload, recovery, schedule
 
 
 def main() -> int:
@@ -14,7 +14,9 @@ def main() -> int:
     print("\n== What accepting a job durably costs")
     accepting = accept.main()
     print("\n== What becomes of ten times the orders that can be done")
-    return max(schedule_kept, accepting, overload.main())
+    overloaded = overload.main()
+    print("\n== How soon a killed slot's job runs again")
+    return max(schedule_kept, accepting, overloaded, recovery.main())
 
 
 if __name__ == "__main__":

@@ -19,21 +19,18 @@ class FinishedReports:
 
     def remember(self, job_id: str, accepted_at: datetime, result: ReportResult) -> Job:
         """Write down a report that is finished now; readers see all of it or nothing."""
-        job = Job(
-            job_id=job_id,
-            status=JobStatus.DONE,
-            attempt=1,
-            progress=1,
-            accepted_at=accepted_at,
-            started_at=accepted_at,
-            finished_at=now(),
-            result=result,
+        return self._write(
+            Job(
+                job_id=job_id,
+                status=JobStatus.DONE,
+                attempt=1,
+                progress=1,
+                accepted_at=accepted_at,
+                started_at=accepted_at,
+                finished_at=now(),
+                result=result,
+            )
         )
-        target = self._path(job_id)
-        partial = target.with_suffix(".partial")
-        partial.write_text(job.model_dump_json())
-        partial.replace(target)
-        return job
 
     def find(self, job_id: str) -> Job | None:
         """Return a report built earlier, by whichever process, or None."""
@@ -43,6 +40,13 @@ class FinishedReports:
             return Job.model_validate_json(self._path(job_id).read_bytes())
         except FileNotFoundError:
             return None
+
+    def _write(self, job: Job) -> Job:
+        target = self._path(job.job_id)
+        partial = target.with_suffix(".partial")
+        partial.write_text(job.model_dump_json())
+        partial.replace(target)
+        return job
 
     def _path(self, job_id: str) -> Path:
         return self.folder / f"{job_id}.json"

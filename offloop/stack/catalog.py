@@ -26,6 +26,9 @@ _HAND_BACK_S = 0.5
 #: back before the supervisor kills its slot.
 _SHUTDOWN_GRACE_S = GRACE_S - _STOP_SEEN_S - _HAND_BACK_S
 
+#: Name of the folder for the files that the workers write.
+_TIER_FILES = "fixed"
+
 
 @dataclass(frozen=True)
 class Way:
@@ -41,9 +44,32 @@ class Way:
     app: str
     has_tier: bool
 
+    @property
+    def files(self) -> str:
+        """Name of the folder for its files: where there are workers, they write them."""
+        return _TIER_FILES if self.has_tier else self.service
 
-#: Ways, by the module that answers.
+
+#: The fixes that people try first, each a module of `naive_app.attempts`,
+_ATTEMPTS = (
+    *("awaited", "chunked", "plain_def", "to_thread", "process_pool", "group_by"),
+    *("background_task_sync", "background_task_async"),
+)
+
+#: and those of them that hand the work over, to the same job tier as the fixed app.
+_ATTEMPTS_WITH_TIER = ("blocking_send", "send_in_thread")
+
+
+def _attempts(names: tuple[str, ...], *, has_tier: bool) -> dict[str, Way]:
+    modules = (f"naive_app.attempts.{name}" for name in names)
+    return {module: Way("naive", f"{module}:app", has_tier) for module in modules}
+
+
+#: Ways, by the module that answers. The two apps come last, so that whoever asks for the way of a
+#: service by its name finds them.
 WAYS: Mapping[str, Way] = {
+    **_attempts(_ATTEMPTS, has_tier=False),
+    **_attempts(_ATTEMPTS_WITH_TIER, has_tier=True),
     "naive_app.reports": Way("naive", "naive_app.main:app", has_tier=False),
     "fixed_app.reports": Way("fixed", "fixed_app.main:app", has_tier=True),
 }
@@ -96,7 +122,7 @@ def api(way: Way, site: Site) -> Service:
             *("--http", "httptools", "--no-access-log", "--log-level", "warning"),
             "--no-server-header",
         ),
-        env=site.environment(metrics_port, files=way.service),
+        env=site.environment(metrics_port, files=way.files),
         nice=NICE_API,
         ready=HttpOk(f"{url}/health/ready"),
         url=url,
@@ -135,7 +161,7 @@ def worker(pool_name: str, number: int, pool: Pool, tier: str, site: Site) -> Se
             *("--queues", *pool.queues),
         ),
         env={
-            **site.environment(metrics_port, files="fixed"),
+            **site.environment(metrics_port, files=_TIER_FILES),
             "dramatiq_queue_prefetch": str(pool.prefetch),
             "dramatiq_worker_timeout": str(_WORKER_POLL_MS),
         },
@@ -151,7 +177,7 @@ def housekeeping(site: Site) -> Service:
     return Service(
         name="housekeeping",
         command=(sys.executable, "-m", "workers.housekeeping"),
-        env=site.environment(metrics_port, files="fixed"),
+        env=site.environment(metrics_port, files=_TIER_FILES),
         nice=NICE_API,
         ready=HttpOk(_metrics_url(metrics_port)),
         metrics_url=_metrics_url(metrics_port),

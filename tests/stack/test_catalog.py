@@ -82,6 +82,25 @@ def test_all_services_of_a_site_share_its_ledger_and_its_steps() -> None:
     assert {service.env["OFFLOOP_STEPS"] for service in services} == {"/steps.sock"}
 
 
+@pytest.mark.parametrize(("module", "way"), catalog.WAYS.items(), ids=catalog.WAYS.keys())
+def test_an_app_looks_for_files_where_whoever_builds_its_reports_puts_them(
+    module: str, way: catalog.Way
+) -> None:
+    slot = catalog.worker("all", 1, BOTH, catalog.STANDARD_TIER, SITE)
+    api = catalog.api(way, SITE)
+
+    same = api.env["OFFLOOP_FILES_DIR"] == slot.env["OFFLOOP_FILES_DIR"]
+
+    assert same == way.has_tier
+    assert api.command[3].startswith(module.rpartition(".")[0])
+
+
+def test_the_way_of_a_service_is_the_app_that_it_is_named_after() -> None:
+    named = {way.service: way.app for way in catalog.WAYS.values()}
+
+    assert named == {"naive": "naive_app.main:app", "fixed": "fixed_app.main:app"}
+
+
 def test_where_nobody_listens_no_steps_are_announced() -> None:
     assert "OFFLOOP_STEPS" not in catalog.housekeeping(SITE).env
 

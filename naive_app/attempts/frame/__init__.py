@@ -1,0 +1,1 @@
+"""What the attempts share: everything but their `POST /reports`."""

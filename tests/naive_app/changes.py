@@ -1,0 +1,53 @@
+"""How much of `naive_app/reports.py` an attempt changes: what a team would have to write."""
+
+import ast
+from difflib import SequenceMatcher
+
+
+def changed_lines(before: str, after: str) -> int:
+    """Count the lines of code that are new, gone or different; one that changed counts once.
+
+    Imports, docstrings, comments and layout do not count, nor do the routes that an attempt leaves
+    as they are, nor what every module of routes has.
+
+    Args:
+        before: Source of the module that is changed.
+        after: Source of the attempt.
+    """
+    blocks = SequenceMatcher(None, _code(before), _code(after), autojunk=False).get_opcodes()
+    return sum(
+        max(last - first, new_last - new_first)
+        for kind, first, last, new_first, new_last in blocks
+        if kind != "equal"
+    )
+
+
+def _code(source: str) -> list[str]:
+    module = ast.parse(source)
+    kept = [statement for statement in module.body if _counts(statement)]
+    for statement in kept:
+        for node in ast.walk(statement):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                node.body = [line for line in node.body if not _is_docstring(line)]
+    text = "\n".join(map(ast.unparse, kept))
+    return [line for line in text.splitlines() if line]
+
+
+def _counts(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Import() | ast.ImportFrom():
+            return False
+        case ast.Assign(targets=[ast.Name(id="router" | "app")]):
+            return False
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return not any("router.get" in ast.unparse(each) for each in statement.decorator_list)
+        case _:
+            return not _is_docstring(statement)
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(value=ast.Constant(value=str())):
+            return True
+        case _:
+            return False

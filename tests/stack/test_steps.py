@@ -1,0 +1,94 @@
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from offloop.stack.steps import STEPS, StepServer, Trap
+from reports.steps import Step
+
+ROOT = Path(__file__).parents[2]
+
+#: Seconds; a guard against hanging.
+GUARD_S = 30.0
+
+#: Reaches the steps it is given and says when it is through.
+WORK = (
+    "import sys\n"
+    "from reports.steps import Step, reached\n"
+    "for name in sys.argv[1:]: reached(Step(name), 'job')\n"
+    "print('through')\n"
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[StepServer]:
+    with StepServer(tmp_path / "steps") as server:
+        yield server
+
+
+def work(server: StepServer, *steps: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WORK, *steps],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OFFLOOP_STEPS": str(server.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_lab_knows_all_steps_of_the_work() -> None:
+    assert tuple(Step) == STEPS
+
+
+def test_where_no_trap_is_set_everybody_goes_on(server: StepServer) -> None:
+    assert work(server, *STEPS).communicate(timeout=GUARD_S)[0] == "through\n"
+
+
+def test_who_walks_into_a_trap_is_held_until_it_has_acted_and_others_are_not(
+    server: StepServer,
+) -> None:
+    caught, let_go = threading.Event(), threading.Event()
+    pids: list[int] = []
+
+    def act(pid: int) -> None:
+        pids.append(pid)
+        caught.set()
+        assert let_go.wait(GUARD_S)
+
+    trap = Trap("write", catches=lambda _: True, act=act)
+    with server.trap(trap):
+        first = work(server, "fetch", "write")
+        assert caught.wait(GUARD_S)
+        second = work(server, "fetch", "write")
+
+        assert second.communicate(timeout=GUARD_S)[0] == "through\n"
+        assert first.poll() is None
+        assert not trap.sprung.is_set()
+        let_go.set()
+        assert first.communicate(timeout=GUARD_S)[0] == "through\n"
+
+    assert pids == [first.pid]
+    assert trap.sprung.is_set()
+
+
+def test_a_trap_catches_only_whom_it_waits_for(server: StepServer) -> None:
+    trap = Trap("write", catches=lambda _: False, act=lambda _: None)
+
+    with server.trap(trap):
+        assert work(server, "write").communicate(timeout=GUARD_S)[0] == "through\n"
+
+    assert not trap.sprung.is_set()
+
+
+def test_who_is_killed_in_a_trap_leaves_the_server_to_others(server: StepServer) -> None:
+    trap = Trap("write", catches=lambda _: True, act=lambda pid: os.kill(pid, 9))
+
+    with server.trap(trap):
+        killed = work(server, "write")
+        assert killed.communicate(timeout=GUARD_S)[0] == ""
+
+    assert killed.returncode == -9
+    assert work(server, "write").communicate(timeout=GUARD_S)[0] == "through\n"
