@@ -30,9 +30,9 @@ async def list_reports(
     cursor: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
 ) -> JobPage:
     """List jobs, newest first."""
-    jobs = await store.page(limit, cursor)
-    following = f"/reports?limit={limit}&cursor={jobs[-1].job_id}" if len(jobs) == limit else None
-    return JobPage(jobs=jobs, next=following)
+    page = await store.page(limit, cursor)
+    following = f"/reports?limit={limit}&cursor={page.next}" if page.next else None
+    return JobPage(jobs=page.jobs, next=following)
 
 
 @router.delete("/reports/{job_id}", responses=problems(404, 409))

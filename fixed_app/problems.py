@@ -6,6 +6,7 @@ from fastapi import FastAPI, Request, Response
 
 from web.problems import ProblemError, answer_problem
 from workers.store import (
+    AlreadyBilledError,
     BrokerUnavailableError,
     KeyReusedError,
     QueueFullError,
@@ -17,7 +18,12 @@ from workers.store import (
 RESTART_S = 2
 
 Refusal = (
-    BrokerUnavailableError | QueueFullError | KeyReusedError | WrongStatusError | UnknownCursorError
+    BrokerUnavailableError
+    | QueueFullError
+    | KeyReusedError
+    | WrongStatusError
+    | AlreadyBilledError
+    | UnknownCursorError
 )
 
 
@@ -47,7 +53,7 @@ def _explain(error: Refusal) -> ProblemError:
                 "This Idempotency-Key was sent before, with another body. Send a new key with a "
                 "new order, and the same body with the same key.",
             )
-        case WrongStatusError():
+        case WrongStatusError() | AlreadyBilledError():
             return ProblemError(
                 409, "wrong-status", "The job cannot be changed in this way now", f"{error}."
             )

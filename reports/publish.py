@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -34,10 +34,19 @@ def published(target: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def discard_parts(target: Path) -> None:
-    """Delete the partial files of `target`, whoever writes them: their rename will fail."""
+def discard_parts(target: Path, *, before: float) -> None:
+    """Delete the partial files of `target` that nobody has written to since a moment.
+
+    Should somebody still be at work on one, very slowly, then its rename will fail.
+
+    Args:
+        target: The file that they were to become.
+        before: Unix time, s. Files of those who began later are not touched.
+    """
     for part in target.parent.glob(f"{_part_prefix(target)}*{PART_SUFFIX}"):
-        part.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if part.stat().st_mtime < before:
+                part.unlink()
 
 
 def target_name(part: Path) -> str:

@@ -17,7 +17,10 @@ from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
+from workers.attempts import Delivery
+from workers.queues import held_key
 from workers.records import record_key
+from workers.settings import TierSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -156,6 +159,14 @@ def disconnect_others(redis: Redis) -> None:
     for client in connected:
         redis.client_kill_filter(_id=client)
     wait_for(lambda: not connected & others())
+
+
+def hold(tier: TierSettings, job_id: str, slot: str = "a-slot") -> Delivery:
+    """The message of a job, in the hands of a slot."""
+    with Redis.from_url(tier.records_url) as records, Redis.from_url(str(tier.redis_url)) as queues:
+        record = read_record(records, job_id)
+        queues.sadd(held_key(slot, record["queue"]), record["message_id"])
+        return Delivery(record["message_id"], slot)
 
 
 def read_record(records: Redis, job_id: str) -> dict[str, str]:

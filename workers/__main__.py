@@ -14,6 +14,7 @@ from rich.table import Table
 from workers.records import QueuedJob
 from workers.settings import TierSettings
 from workers.store import (
+    AlreadyBilledError,
     BrokerUnavailableError,
     JobStore,
     UnknownCursorError,
@@ -52,7 +53,7 @@ def _ask(question: Callable[[JobStore], Awaitable[T]]) -> T:
     try:
         with _explained():
             return asyncio.run(ask())
-    except (UnknownCursorError, WrongStatusError) as error:
+    except (AlreadyBilledError, UnknownCursorError, WrongStatusError) as error:
         raise typer.BadParameter(str(error)) from error
 
 
@@ -69,7 +70,7 @@ def list_jobs(
     after: Annotated[str | None, typer.Option(help="Begin after this job.")] = None,
 ) -> None:
     """List jobs, newest first, with their states and what went wrong."""
-    jobs = _ask(lambda store: store.page(limit, after))
+    jobs = _ask(lambda store: store.page(limit, after)).jobs
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("job", "queue", "status", "attempt", "accepted", "problem"):
         table.add_column(heading, no_wrap=heading == "job")

@@ -4,21 +4,36 @@ import time
 from dataclasses import dataclass
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from reports.models import JobStatus, Problem, now
 from reports.spec import ReportResult, ReportSpec
 from workers import scripts
-from workers.queues import Queue
+from workers.queues import Queue, held_key
 from workers.records import (
+    DELAYED_KEY,
+    ENDED_KEY,
     FINISHED_CHANNEL,
-    OPEN_KEY,
     OUTBOX_KEY,
-    RETRIES_KEY,
     finish_times_key,
     record_key,
     spec_from_record,
 )
 from workers.settings import TierSettings
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message as a slot holds it.
+
+    Attributes:
+        message_id: Names the message.
+        slot: The name under which the slot has fetched it.
+    """
+
+    message_id: str
+    slot: str
 
 
 @dataclass(frozen=True)
@@ -34,15 +49,15 @@ class Attempt:
     queue: Queue
     #: What the customer calls the order.
     request_ref: str
+    #: A moment (Unix time, s) before the attempt began, and after all earlier ones had begun.
+    claimed_s: float
 
 
 class SupersededError(Exception):
-    """Another attempt has claimed the job since: this one must leave no trace."""
+    """The job is another attempt's by now, or nobody's: this one must leave no trace."""
 
     def __init__(self, attempt: Attempt) -> None:
-        super().__init__(
-            f"job {attempt.job_id}: attempt {attempt.number} is not the latest one any more"
-        )
+        super().__init__(f"job {attempt.job_id}: attempt {attempt.number} has it no longer")
 
 
 class AttemptStore:
@@ -50,21 +65,28 @@ class AttemptStore:
 
     def __init__(self, settings: TierSettings) -> None:
         self._ttl_s = settings.record_ttl_s
-        self._redis = Redis.from_url(settings.records_url, decode_responses=True)
+        # No script may be repeated behind our back: one that timed out may have run.
+        self._redis = Redis.from_url(
+            settings.records_url, decode_responses=True, retry=Retry(NoBackoff(), retries=0)
+        )
+        self._databases = (settings.broker_db, settings.records_db)
         self._claim = self._redis.register_script(scripts.source("claim"))
-        self._progress = self._redis.register_script(scripts.source("progress"))
+        self._change = self._redis.register_script(scripts.source("change"))
         self._finish = self._redis.register_script(scripts.source("ended", "finish"))
-        self._retry = self._redis.register_script(scripts.source("retry"))
+        self._delay = self._redis.register_script(scripts.source("delay"))
 
-    def claim(self, job_id: str, message_id: str) -> Attempt | None:
-        """Start an attempt, or return None if nothing is left to do for this job.
-
-        Args:
-            job_id: Which job.
-            message_id: The message that the slot holds, and will acknowledge when it is through.
-        """
+    def claim(self, job_id: str, delivery: Delivery) -> Attempt | None:
+        """Start an attempt, or return None if there is nothing to do: not for us, or for nobody."""
+        claimed_s = time.time()
         flat: list[str] = self._claim(
-            keys=[record_key(job_id)], args=[now().isoformat(), message_id]
+            keys=[record_key(job_id), DELAYED_KEY],
+            args=[
+                job_id,
+                now().isoformat(),
+                delivery.message_id,
+                *self._databases,
+                held_key(delivery.slot, ""),
+            ],
         )
         if not flat:
             return None
@@ -76,6 +98,7 @@ class AttemptStore:
             spec=spec_from_record(record),
             queue=Queue(record["queue"]),
             request_ref=record["request_ref"],
+            claimed_s=claimed_s,
         )
 
     def progress(self, attempt: Attempt, share: float) -> None:
@@ -84,10 +107,18 @@ class AttemptStore:
         Raises:
             SupersededError: another attempt has the job now.
         """
-        noted = self._progress(
-            keys=[record_key(attempt.job_id)], args=[attempt.number, f"{share:.3f}"]
-        )
-        if not noted:
+        self._note(attempt, "progress", f"{share:.3f}")
+
+    def begin_billing(self, attempt: Attempt) -> None:
+        """Write down that the job is about to be billed: from now on it cannot be cancelled.
+
+        Raises:
+            SupersededError: another attempt has the job now, and this one must not bill.
+        """
+        self._note(attempt, "billed", "1")
+
+    def _note(self, attempt: Attempt, field: str, value: str) -> None:
+        if not self._change(keys=[record_key(attempt.job_id)], args=[attempt.number, field, value]):
             raise SupersededError(attempt)
 
     def finish(self, attempt: Attempt, result: ReportResult) -> None:
@@ -123,8 +154,8 @@ class AttemptStore:
         self._queue_again(attempt, 0, uncounted=1)
 
     def _queue_again(self, attempt: Attempt, seconds: float, *, uncounted: int) -> None:
-        queued = self._retry(
-            keys=[record_key(attempt.job_id), RETRIES_KEY],
+        queued = self._delay(
+            keys=[record_key(attempt.job_id), DELAYED_KEY],
             args=[attempt.number, time.time() + seconds, uncounted],
         )
         if not queued:
@@ -135,9 +166,10 @@ class AttemptStore:
         ended = self._finish(
             keys=[
                 record_key(attempt.job_id),
-                finish_times_key(attempt.queue),
-                OPEN_KEY,
+                DELAYED_KEY,
+                ENDED_KEY,
                 OUTBOX_KEY,
+                finish_times_key(attempt.queue),
             ],
             args=[
                 attempt.number,

@@ -34,7 +34,7 @@ class Batcher(Generic[T, R]):
         """
         answer: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, answer))
-        if self._sender is None:
+        if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._drain(), name="batcher")
         return await answer
 

@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from offloop.telemetry import serve_metrics
 from reports.steps import Step, reached
+from workers.attempts import Delivery
 from workers.queues import Queue
 from workers.settings import TierSettings
 
@@ -90,7 +91,7 @@ class TierBroker(RedisBroker):
         return dispatch
 
 
-def make_broker(settings: TierSettings, *middleware: Middleware) -> RedisBroker:
+def make_broker(settings: TierSettings, *middleware: Middleware) -> TierBroker:
     """Connect Dramatiq to the tier's queues, with only the middleware that the tier relies on.
 
     Args:
@@ -103,8 +104,8 @@ def make_broker(settings: TierSettings, *middleware: Middleware) -> RedisBroker:
     return broker
 
 
-def current_message_id() -> str:
-    """Return the id under which the broker keeps the message that is being worked on."""
+def current_delivery(broker: TierBroker) -> Delivery:
+    """Return the message that is being worked on."""
     message = CurrentMessage.get_current_message()
     assert message is not None  # noqa: S101 - asked by actors only
-    return str(message.options["redis_message_id"])
+    return Delivery(str(message.options["redis_message_id"]), broker.broker_id)

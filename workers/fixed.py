@@ -13,11 +13,12 @@ from reports.dataset import ensure_dataset
 from reports.lines import count_lines, stream_lines
 from reports.publish import discard_parts
 from reports.settings import ReportSettings
+from reports.spec import ReportResult
 from reports.steps import Step, reached
 from reports.storage import ReportFiles
 from workers.attempts import Attempt, AttemptStore, SupersededError
 from workers.backoff import backoff_s
-from workers.broker import current_message_id, make_broker
+from workers.broker import current_delivery, make_broker
 from workers.handing_back import HandingBack
 from workers.ledger import Ledger, price_cents
 from workers.limits import time_limit
@@ -32,7 +33,8 @@ _settings = TierSettings()
 _reports = ReportSettings()
 
 handing_back = HandingBack(_settings.shutdown_grace_s)
-dramatiq.set_broker(make_broker(_settings, handing_back))
+broker = make_broker(_settings, handing_back)
+dramatiq.set_broker(broker)
 
 attempts = AttemptStore(_settings)
 engine = create_engine(ensure_dataset(_reports))
@@ -46,7 +48,7 @@ def build_report(job_id: str) -> None:
     """Build the report of a job, unless it was built before."""
     reached(Step.FETCH, job_id)
     try:
-        attempt = attempts.claim(job_id, current_message_id())
+        attempt = attempts.claim(job_id, current_delivery(broker))
         if attempt is not None:
             _try(attempt)
     except SupersededError as error:
@@ -67,8 +69,12 @@ def _try(attempt: Attempt) -> None:
         return
     _log.info("job started job_id=%s attempt=%d", job_id, number)
     try:
-        with time_limit(_settings.job_time_limit_s), handing_back.interruptible():
-            _build(attempt)
+        with time_limit(_settings.job_time_limit_s):
+            with handing_back.interruptible():
+                result = _build(attempt)
+            _bill(attempt, result)
+            attempts.finish(attempt, result)
+        _log.info("job completed job_id=%s attempt=%d", job_id, number)
     except (SupersededError, RedisError):
         raise
     except Shutdown:
@@ -82,24 +88,23 @@ def _try(attempt: Attempt) -> None:
         _log.warning("job put off job_id=%s attempt=%d", job_id, number, exc_info=True)
         pause_s = backoff_s(attempt.counted, _settings.first_retry_s, LONGEST_PAUSE_S)
         attempts.put_off(attempt, pause_s)
-    else:
-        _log.info("job completed job_id=%s attempt=%d", job_id, number)
 
 
-def _build(attempt: Attempt) -> None:
-    job_id, spec = attempt.job_id, attempt.spec
-    target = files.path(job_id, spec.format)
-    discard_parts(target)  # what an attempt that was killed has left behind
-    lines = count_lines(engine, spec)
-    progress = Progress(attempts, attempt, total=lines)
-    published = price_and_publish(stream_lines(engine, spec), spec, target, progress)
-    progress(lines)  # who has been superseded while the file was published must not bill
+def _build(attempt: Attempt) -> ReportResult:
+    target = files.path(attempt.job_id, attempt.spec.format)
+    discard_parts(target, before=attempt.claimed_s)  # what killed attempts have left behind
+    progress = Progress(attempts, attempt, total=count_lines(engine, attempt.spec))
+    lines = stream_lines(engine, attempt.spec)
+    return price_and_publish(lines, attempt.spec, target, progress).result
+
+
+def _bill(attempt: Attempt, result: ReportResult) -> None:
+    attempts.begin_billing(attempt)  # nobody bills who has been superseded meanwhile
     ledger.charge(
-        f"report-{job_id}",  # the same for every attempt: billing twice is billing once
-        job_id=job_id,
+        f"report-{attempt.job_id}",  # the same for every attempt: billing twice is billing once
+        job_id=attempt.job_id,
         request_ref=attempt.request_ref,
         attempt=attempt.number,
-        amount=price_cents(lines),
+        amount=price_cents(result.rows),
     )
-    reached(Step.AFTER_BILLING, job_id)
-    attempts.finish(attempt, published.result)
+    reached(Step.AFTER_BILLING, attempt.job_id)

@@ -1,8 +1,6 @@
 """The job tier as people ship it: `dramatiq workers.naive -p 1 -t 1`."""
 
 import logging
-from hashlib import sha256
-from pathlib import Path
 from uuid import uuid4
 
 import dramatiq
@@ -16,7 +14,7 @@ from reports.models import JobStatus, now
 from reports.settings import ReportSettings
 from reports.spec import ReportResult
 from reports.steps import Step, reached
-from reports.storage import ReportFiles
+from reports.storage import ReportFiles, result_as_found
 from workers.broker import make_broker
 from workers.ledger import Ledger, price_cents
 from workers.queues import BUILD_REPORT, Queue
@@ -45,7 +43,7 @@ def build_report(job_id: str) -> None:
     target = files.path(job_id, spec.format)
     lines = count_lines(engine, spec)
     if target.exists():
-        _finish(job_id, _as_found(target, lines))
+        _finish(job_id, result_as_found(target, lines))
         return
     _log.info("job started job_id=%s attempt=%d", job_id, attempt)
     _change(job_id, status=JobStatus.RUNNING, attempt=str(attempt), started_at=now().isoformat())
@@ -62,12 +60,6 @@ def build_report(job_id: str) -> None:
     _finish(job_id, published.result)
     _log.info("job completed job_id=%s attempt=%d", job_id, attempt)
     reached(Step.BEFORE_ACK, job_id)
-
-
-def _as_found(target: Path, lines: int) -> ReportResult:
-    content = target.read_bytes()
-    digest = sha256(content).hexdigest()
-    return ReportResult(rows=lines, bytes=len(content), sha256=digest, summary=())
 
 
 def _finish(job_id: str, result: ReportResult) -> None:

@@ -29,6 +29,11 @@ BUILD_REPORT = "build_report"
 NAMESPACE = "dramatiq"
 
 
+def held_key(slot: str, queue: str) -> str:
+    """Return the key of the messages of a queue that a slot holds, and has not acknowledged."""
+    return f"{NAMESPACE}:__acks__.{slot}.{queue}"
+
+
 def queue_key(queue: Queue) -> str:
     """Return the key of the list of a queue's messages, which begins those of its other keys."""
     return f"{NAMESPACE}:{queue}"

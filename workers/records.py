@@ -15,8 +15,8 @@ FINISHED_CHANNEL = "offloop:finished"
 #: All jobs that are remembered, by the moment (Unix time, s) at which they were accepted.
 INDEX_KEY = "jobs"
 
-#: The jobs that have not come to an end.
-OPEN_KEY = "open"
+#: The jobs that have come to an end, by the moment (Unix time, s) at which they will be forgotten.
+ENDED_KEY = "ended"
 
 #: The callbacks that have to be delivered, by the moment (Unix time, s) at which they are due.
 OUTBOX_KEY = "outbox"
@@ -25,8 +25,8 @@ OUTBOX_KEY = "outbox"
 #: delivered lives as long as a job's record; its field `failure` says why it was not.
 GIVEN_UP_KEY = "outbox:given-up"
 
-#: The jobs that wait for another attempt, by the moment (Unix time, s) at which they are due.
-RETRIES_KEY = "retries"
+#: The jobs that are to be queued again, by the moment (Unix time, s) at which they are due.
+DELAYED_KEY = "delayed"
 
 
 class QueuedJob(Job):
@@ -48,6 +48,11 @@ def idempotency_key(key: str) -> str:
 def finish_times_key(queue: Queue) -> str:
     """Return the key of the moments at which the latest jobs of a queue were finished."""
     return f"finished:{queue}"
+
+
+def open_key(queue: Queue) -> str:
+    """Return the key of the jobs of a queue that have not come to an end."""
+    return f"open:{queue}"
 
 
 def event_key(event_id: str) -> str:

@@ -1,11 +1,12 @@
 """The job store as the API sees it: accept jobs, and read how they are doing."""
 
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from math import ceil
 from types import TracebackType
-from typing import Self, cast
+from typing import NamedTuple, Self, cast
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -21,11 +22,11 @@ from workers.batching import Batcher
 from workers.messages import build_report_message, check_dramatiq_version
 from workers.queues import NAMESPACE, Queue, queue_key, route
 from workers.records import (
+    DELAYED_KEY,
+    ENDED_KEY,
     FINISHED_CHANNEL,
     INDEX_KEY,
-    OPEN_KEY,
     OUTBOX_KEY,
-    RETRIES_KEY,
     QueuedJob,
     finish_times_key,
     idempotency_key,
@@ -41,6 +42,9 @@ MAX_CONNECTIONS = 32
 
 #: Seconds to tell a refused client while it is not known how fast the queue drains.
 UNKNOWN_DRAIN_S = 5
+
+#: Seconds; what was finished before says nothing about how fast the queue drains now.
+LATELY_S = 60.0
 
 #: Seconds; longer than this is an outage, which may be over sooner.
 LONGEST_RETRY_S = 120
@@ -75,6 +79,13 @@ class WrongStatusError(Exception):
         self.status = status
 
 
+class AlreadyBilledError(Exception):
+    """A job cannot be cancelled any more, although nobody works on it at the moment."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"Job {job_id} was billed already, and will be finished soon")
+
+
 class UnknownCursorError(Exception):
     """A page was asked for that begins after a job which is not remembered."""
 
@@ -98,6 +109,13 @@ class _Order:
     def fingerprint(self) -> str:
         """Tell this order from others that come with the same key."""
         return sha256(f"{self.spec.model_dump_json()}\n{self.callback_url}".encode()).hexdigest()
+
+
+class JobPage(NamedTuple):
+    """Jobs, newest first, and the job after which the next page begins; None at the end."""
+
+    jobs: list[QueuedJob]
+    next: str | None
 
 
 class JobStore:
@@ -131,7 +149,6 @@ class JobStore:
         self._databases = (settings.broker_db, settings.records_db)
         self._fixed_arguments = (
             *self._databases,
-            settings.record_ttl_s,
             settings.queue_limit,
             settings.idempotency_ttl_s,
         )
@@ -217,7 +234,7 @@ class JobStore:
             )
         records = (record_key(order.job.job_id) for order in orders)
         try:
-            answers = await self._accept(keys=[INDEX_KEY, OPEN_KEY, *records], args=args)
+            answers = await self._accept(keys=[INDEX_KEY, *records], args=args)
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
         return cast("list[list[str]]", answers)
@@ -227,6 +244,7 @@ class JobStore:
 
         Raises:
             WrongStatusError: it is being worked on, or finished.
+            AlreadyBilledError: an attempt at it was about to finish it, and has billed it.
             BrokerUnavailableError: the broker did not answer.
         """
         arguments: list[str | int] = [
@@ -234,6 +252,7 @@ class JobStore:
             f"{NAMESPACE}:",
             now().isoformat(),
             FINISHED_CHANNEL,
+            self.settings.record_ttl_s,
         ]
         return await self._change(self._cancel, job_id, arguments, {JobStatus.QUEUED})
 
@@ -255,22 +274,24 @@ class JobStore:
     ) -> QueuedJob | None:
         try:
             before = await script(
-                keys=[record_key(job_id), RETRIES_KEY, OPEN_KEY, OUTBOX_KEY],
+                keys=[record_key(job_id), DELAYED_KEY, ENDED_KEY, OUTBOX_KEY],
                 args=list(arguments),
             )
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
         if before is None:
             return None
+        if before == "billed":
+            raise AlreadyBilledError(job_id)
         if before not in wanted:
             raise WrongStatusError(job_id, JobStatus(before), wanted)
         return await self.find(job_id)
 
-    async def page(self, limit: int, after: str | None = None) -> list[QueuedJob]:
-        """Return jobs, newest first.
+    async def page(self, limit: int, after: str | None = None) -> JobPage:
+        """Return a page of jobs, newest first.
 
         Args:
-            limit: How many at most; fewer where the records of some have expired.
+            limit: How many at most; fewer where the records of some have just expired.
             after: Begin after this job.
 
         Raises:
@@ -284,24 +305,32 @@ class JobStore:
                 if rank is None:
                     raise UnknownCursorError(after)
                 first = cast("int", rank) + 1
-            ids = await self.redis.zrevrange(INDEX_KEY, first, first + limit - 1)
+            found = await self.redis.zrevrange(INDEX_KEY, first, first + limit - 1)
+            ids = [str(job_id) for job_id in found]
+            async with self.redis.pipeline(transaction=False) as pipe:
+                for job_id in ids:
+                    pipe.hgetall(record_key(job_id))
+                records = await pipe.execute()
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
-        jobs = [await self.find(str(job_id)) for job_id in ids]
-        return [job for job in jobs if job is not None]
+        read = zip(ids, records, strict=True)
+        jobs = [job_from_record(job_id, record) for job_id, record in read if record]
+        return JobPage(jobs, ids[-1] if len(ids) == limit else None)
 
     async def _seconds_for_a_place(self, queue: Queue) -> int:
-        """Estimate from the latest finished jobs when the next one will be finished.
+        """Estimate from the jobs finished lately when the next one will be finished.
 
-        Where fewer than two were finished lately, nothing is known, and a guess has to do.
+        Where fewer than two were, nothing is known, and a guess has to do.
         """
         try:
             moments = await self.redis.lrange(finish_times_key(queue), 0, -1)
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
-        if len(moments) < 2:  # noqa: PLR2004 - an interval has two ends
+        # The server's clock and ours differ by less than it takes to matter here.
+        lately = [at for at in map(float, moments) if time.time() - at < LATELY_S]
+        if len(lately) < 2:  # noqa: PLR2004 - an interval has two ends
             return UNKNOWN_DRAIN_S
-        between_s = (float(moments[0]) - float(moments[-1])) / (len(moments) - 1)
+        between_s = (lately[0] - lately[-1]) / (len(lately) - 1)
         return min(max(ceil(between_s), 1), LONGEST_RETRY_S)
 
     async def find(self, job_id: str) -> QueuedJob | None:

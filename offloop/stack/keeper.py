@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from offloop.stack.errors import ServiceDied, ServiceFailed
+from offloop.stack.errors import PortTaken
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
 
@@ -18,11 +18,23 @@ STEADY_S = 30.0
 
 @dataclass
 class _Record:
-    """How often in a row a service has died, and when it may be started again."""
+    """What is known of a service that has died.
+
+    Attributes:
+        deaths: In a row.
+        last_death_s: When it died last.
+        due_s: When it may be started again; None unless it waits for that.
+        launched_s: When it was; None unless it is not ready yet.
+    """
 
     deaths: int = 0
     last_death_s: float = float("-inf")
     due_s: float | None = None
+    launched_s: float | None = None
+
+    def is_due(self, now: float) -> bool:
+        """Whether it may be started again."""
+        return self.due_s is not None and self.due_s <= now
 
 
 class Keeper:
@@ -59,33 +71,41 @@ class Keeper:
         dead = self._stack.dead()
         for died in dead:
             self._stack.stop(died.service)  # whatever it has left behind
-            self._note_death(died)
+            self._note_death(died.service, died.status or "has ended")
         now = time.monotonic()
-        due = [
-            name
-            for name, record in self._records.items()
-            if record.due_s is not None and record.due_s <= now
-        ]
-        started = [self._start_again(name) for name in due]
-        return bool(dead) or any(started)
+        due = [name for name, record in self._records.items() if record.is_due(now)]
+        for name in due:
+            self._launch(name)
+        for name, record in self._records.items():
+            if record.launched_s is not None:
+                self._look_whether_ready(name, now - record.launched_s)
+        return bool(dead or due)
 
-    def _note_death(self, died: ServiceDied | ServiceFailed) -> None:
-        record = self._records[died.service]
+    def _note_death(self, name: str, how: str) -> None:
+        record = self._records[name]
         now = time.monotonic()
         if now - record.last_death_s > STEADY_S:
             record.deaths = 0
         delay_s = min(FIRST_DELAY_S * 2**record.deaths, LONGEST_DELAY_S)
         record.deaths += 1
         record.last_death_s = now
-        record.due_s = now + delay_s
-        self._tell(f"{died.service} {died.status or 'is not ready'}; again in {delay_s:g} s")
+        record.due_s, record.launched_s = now + delay_s, None
+        self._tell(f"{name} {how}; again in {delay_s:g} s")
 
-    def _start_again(self, name: str) -> bool:
-        self._records[name].due_s = None
+    def _launch(self, name: str) -> None:
+        # Not waiting until it is ready: another one that dies meanwhile may be what it needs.
+        record = self._records[name]
+        record.due_s, record.launched_s = None, time.monotonic()
         try:
-            self._stack.start(self._services[name])
-        except ServiceFailed as failed:
-            self._note_death(failed)
-            return False
-        self._tell(f"{name} is up again")
-        return True
+            self._stack.launch(self._services[name])
+        except PortTaken as taken:
+            self._note_death(name, f"cannot listen on port {taken.port}")
+
+    def _look_whether_ready(self, name: str, after_s: float) -> None:
+        ready = self._services[name].ready
+        if ready.missing() is None:
+            self._records[name].launched_s = None
+            self._tell(f"{name} is up again")
+        elif after_s > ready.deadline_s:
+            self._stack.stop(name)
+            self._note_death(name, f"was not ready within {ready.deadline_s:g} s")

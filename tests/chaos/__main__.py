@@ -79,8 +79,8 @@ def _campaign(
             words = f"{hit.fault.kind} {hit.name} at {hit.phase}"
             progress.update(task, advance=1, description=words)
 
-        # What makes no callbacks is not to be blamed for those that do not arrive.
-        callbacks = CALLBACKS if arguments.callbacks else 0.0
+        # Other tiers make none, and are not to be blamed for those that do not arrive.
+        callbacks = CALLBACKS if arguments.tier == catalog.STANDARD_TIER else 0.0
         return run(stage, seed, arguments.faults, tell, callbacks=callbacks)
 
 
@@ -90,12 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--faults", type=int, default=200, help="how many (default: %(default)s)")
     parser.add_argument(
         "--tier", default=catalog.STANDARD_TIER, help="module with the actors (%(default)s)"
-    )
-    parser.add_argument(
-        "--no-callbacks",
-        dest="callbacks",
-        action="store_false",
-        help="customers want none (the naive tier makes none)",
     )
     parser.add_argument(
         "--redis-server", type=Path, help="another broker to run, such as /usr/bin/redis-server"

@@ -12,7 +12,7 @@ from redis import Redis
 
 from tests.chaos.invariants import Entry, Message, StoredFile
 from workers.queues import NAMESPACE, Queue, queue_key
-from workers.records import OPEN_KEY, OUTBOX_KEY, RETRIES_KEY, record_key
+from workers.records import DELAYED_KEY, OUTBOX_KEY, open_key, record_key
 
 
 def read_records(records: Redis) -> dict[str, dict[str, str]]:
@@ -24,8 +24,11 @@ def read_records(records: Redis) -> dict[str, dict[str, str]]:
 def read_waiting(records: Redis) -> dict[str, list[str]]:
     """Return what is still to be done, by the name of the list it is in."""
     return {
-        OPEN_KEY: sorted(_text(member) for member in records.sscan_iter(OPEN_KEY)),
-        RETRIES_KEY: [_text(member) for member in records.zrange(RETRIES_KEY, 0, -1)],
+        **{
+            open_key(queue): sorted(_text(each) for each in records.sscan_iter(open_key(queue)))
+            for queue in Queue
+        },
+        DELAYED_KEY: [_text(member) for member in records.zrange(DELAYED_KEY, 0, -1)],
         OUTBOX_KEY: [_text(member) for member in records.zrange(OUTBOX_KEY, 0, -1)],
     }
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import chain
 
+#: The problem of a job at which every attempt was killed.
+_GIVEN_UP = "urn:offloop:problem:too-many-attempts"
+
 #: States of a job that never change again.
 FINAL = frozenset({"done", "failed", "cancelled"})
 
@@ -166,6 +169,7 @@ def judge(evidence: Evidence) -> list[Violation]:
             _answers(evidence),
             _unpromised(evidence, promised.keys()),
             _records(evidence, promised),
+            _endings(evidence),
             _ledger(evidence, promised),
             _files(evidence, promised),
             _queues(evidence),
@@ -218,6 +222,13 @@ def _unpromised(evidence: Evidence, promised: Iterable[str]) -> Iterator[Violati
             )
 
 
+def _endings(evidence: Evidence) -> Iterator[Violation]:
+    for job_id, record in evidence.records.items():
+        endings = int(record.get("endings", 0))
+        if endings > 1:
+            yield Violation(Harm.DOUBLED, job_id, f"it came to its end {endings} times")
+
+
 def _records(evidence: Evidence, promised: Mapping[str, Promise]) -> Iterator[Violation]:
     for job_id, promise in promised.items():
         record = evidence.records.get(job_id)
@@ -229,8 +240,11 @@ def _records(evidence: Evidence, promised: Mapping[str, Promise]) -> Iterator[Vi
             yield Violation(Harm.STUCK, job_id, f"it is {status} for ever, at attempt {attempt}")
         elif status == "cancelled":
             yield Violation(Harm.LOST, job_id, "it is cancelled, but nobody cancelled it")
-        elif status == "failed" and not record.get("problem"):
-            yield Violation(Harm.WRONG, job_id, "it failed, and its record does not say why")
+        elif status == "failed":
+            # Every order can be done: to have been killed too often is the one honest reason.
+            problem = json.loads(record.get("problem") or "{}").get("type")
+            if problem != _GIVEN_UP:
+                yield Violation(Harm.WRONG, job_id, f"it failed because of {problem}")
         elif status == "done":
             result = json.loads(record.get("result") or "{}")
             expected = evidence.expected[promise.spec]

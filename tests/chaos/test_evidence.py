@@ -18,7 +18,7 @@ from workers.broker import make_broker
 from workers.ledger import Ledger
 from workers.messages import build_report_message
 from workers.queues import Queue, queue_key
-from workers.records import OPEN_KEY, OUTBOX_KEY, RETRIES_KEY, record_key
+from workers.records import DELAYED_KEY, OUTBOX_KEY, open_key, record_key
 from workers.settings import TierSettings
 
 JOB = "a" * 32
@@ -89,12 +89,17 @@ def test_an_id_without_a_message_is_found_in_a_queue_and_in_the_hands_of_a_worke
 @pytest.mark.medium
 def test_records_and_what_is_still_to_be_done_are_found(records: Redis) -> None:
     records.hset(record_key(JOB), "status", "queued")
-    records.sadd(OPEN_KEY, JOB)
-    records.zadd(RETRIES_KEY, {JOB: 1})
-    records.zadd(OUTBOX_KEY, {f"{JOB}.1": 1})
+    records.sadd(open_key(Queue.LONG), JOB)
+    records.zadd(DELAYED_KEY, {JOB: 1})
+    records.zadd(OUTBOX_KEY, {f"{JOB}-1": 1})
 
     assert read_records(records) == {JOB: {"status": "queued"}}
-    assert read_waiting(records) == {"open": [JOB], "retries": [JOB], "outbox": [f"{JOB}.1"]}
+    assert read_waiting(records) == {
+        "open:short": [],
+        "open:long": [JOB],
+        "delayed": [JOB],
+        "outbox": [f"{JOB}-1"],
+    }
 
 
 def test_the_ledger_is_read_and_may_be_missing(tmp_path: Path) -> None:

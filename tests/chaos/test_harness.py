@@ -75,6 +75,17 @@ def test_a_slot_frozen_for_three_heartbeats_makes_one_file_and_one_ledger_entry(
     assert judge(fixed.evidence()) == []
 
 
+def test_a_slot_frozen_with_a_message_that_it_has_not_claimed_costs_no_attempt(
+    fixed: Stage,
+) -> None:
+    job_id = freeze_at(fixed, Step.FETCH, 3 * HEARTBEAT_S)
+
+    # Another slot has had the message since, and was not disturbed.
+    assert read_records(fixed.records)[job_id]["attempt"] == "1"
+    assert (files(job_id, fixed), ledger_entries(job_id, fixed)) == (1, 1)
+    assert judge(fixed.evidence()) == []
+
+
 def test_who_comes_late_changes_nothing(fixed: Stage) -> None:
     job_id = come_late(fixed, Step.AFTER_BILLING)
 

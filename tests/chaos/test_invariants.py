@@ -24,6 +24,7 @@ from tests.chaos.invariants import (
 
 EXPECTED = Expected(".csv.gz", size=100, sha256="right", amount=12)
 RESULT = json.dumps({"bytes": 100, "sha256": "right"})
+GIVEN_UP = json.dumps({"type": "urn:offloop:problem:too-many-attempts"})
 WHOLE = StoredFile(100, "right")
 
 
@@ -34,11 +35,11 @@ def done(job_id: str, key: str) -> Evidence:
         promises=(Promise(job_id, key, "month", callback=True),),
         seen=(Seen(job_id, "running"), Seen(job_id, "done", "right")),
         announced=(job_id,),
-        deliveries=(Delivery(f"{job_id}.1", job_id, "done", valid=True),) * 2,
-        records={job_id: {"status": "done", "attempt": "1", "result": RESULT}},
+        deliveries=(Delivery(f"{job_id}-1", job_id, "done", valid=True),) * 2,
+        records={job_id: {"status": "done", "attempt": "1", "endings": "1", "result": RESULT}},
         entries=(Entry("entry", job_id, key, 1, 12),),
         files={f"{job_id}.csv.gz": WHOLE},
-        waiting={"retries": ()},
+        waiting={"delayed": ()},
     )
 
 
@@ -46,8 +47,8 @@ WELL = done("a", "key-a")
 FAILED = replace(
     WELL,
     seen=(),
-    deliveries=(Delivery("a.4", "a", "failed", valid=True),),
-    records={"a": {"status": "failed", "attempt": "4", "problem": "{}"}},
+    deliveries=(Delivery("a-1", "a", "failed", valid=True),),
+    records={"a": {"status": "failed", "attempt": "4", "endings": "1", "problem": GIVEN_UP}},
     entries=(),
     files={},
 )
@@ -97,7 +98,19 @@ CHANGES: dict[str, tuple[Change, Harm, str]] = {
     "failed without a reason": (
         lambda e: replace(e, records={"a": {"status": "failed"}}),
         Harm.WRONG,
-        "does not say why",
+        "it failed because of None",
+    ),
+    "failed for a reason that no fault explains": (
+        lambda e: replace(
+            e, records={"a": {**FAILED.records["a"], "problem": json.dumps({"type": "other"})}}
+        ),
+        Harm.WRONG,
+        "it failed because of other",
+    ),
+    "ended twice": (
+        lambda e: replace(e, records={"a": {**e.records["a"], "endings": "2"}}),
+        Harm.DOUBLED,
+        "it came to its end 2 times",
     ),
     "a record of another file": (
         lambda e: replace(e, records={"a": {"status": "done", "result": '{"bytes": 7}'}}),
@@ -157,9 +170,9 @@ CHANGES: dict[str, tuple[Change, Harm, str]] = {
         "still in short.XQ",
     ),
     "a callback that nobody delivers": (
-        lambda e: replace(e, waiting={"outbox": ("a.1",)}),
+        lambda e: replace(e, waiting={"outbox": ("a-1",)}),
         Harm.STUCK,
-        "a.1 is still in outbox",
+        "a-1 is still in outbox",
     ),
     "finished twice": (
         lambda e: replace(e, announced=("a", "a")),
@@ -167,13 +180,13 @@ CHANGES: dict[str, tuple[Change, Harm, str]] = {
         "announced 2 times",
     ),
     "a callback with a wrong signature": (
-        lambda e: replace(e, deliveries=(Delivery("a.1", "a", "done", valid=False),)),
+        lambda e: replace(e, deliveries=(Delivery("a-1", "a", "done", valid=False),)),
         Harm.WRONG,
         "not signed by us",
     ),
     "no callback": (lambda e: replace(e, deliveries=()), Harm.LOST, "never called back"),
     "a callback that nobody asked for": (
-        lambda e: replace(e, deliveries=(*e.deliveries, Delivery("b.1", "b", "done", valid=True))),
+        lambda e: replace(e, deliveries=(*e.deliveries, Delivery("b-1", "b", "done", valid=True))),
         Harm.WRONG,
         "nobody asked for",
     ),
@@ -183,7 +196,7 @@ CHANGES: dict[str, tuple[Change, Harm, str]] = {
         "2 different events",
     ),
     "a callback that says something else": (
-        lambda e: replace(e, deliveries=(Delivery("a.1", "a", "failed", valid=True),)),
+        lambda e: replace(e, deliveries=(Delivery("a-1", "a", "failed", valid=True),)),
         Harm.WRONG,
         "was told failed: it is done",
     ),

@@ -10,7 +10,7 @@ from fixed_app import waiting
 from fixed_app.waiting import MAX_WAIT_S, FinishedJobs, requested_wait_s
 from reports.models import Job
 from reports.spec import ReportResult, ReportSpec
-from tests.shop import DAY, HANG_S, disconnect_others, wait_for
+from tests.shop import DAY, HANG_S, disconnect_others, hold, wait_for
 from workers.attempts import AttemptStore
 from workers.records import record_key
 from workers.settings import TierSettings
@@ -75,7 +75,7 @@ async def subscribed(records: Redis) -> None:
 
 def finish(tier: TierSettings) -> None:
     attempts = AttemptStore(tier)
-    attempt = attempts.claim(JOB_ID, "a-message")
+    attempt = attempts.claim(JOB_ID, hold(tier, JOB_ID))
     assert attempt is not None
     attempts.finish(attempt, RESULT)
 

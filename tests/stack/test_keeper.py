@@ -7,7 +7,8 @@ import pytest
 
 from offloop.stack import keeper
 from offloop.stack.keeper import Keeper
-from offloop.stack.service import Service
+from offloop.stack.ports import free_port
+from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
 from tests.stack.support import wait_for
 
@@ -87,4 +88,26 @@ def test_a_service_that_cannot_start_again_is_tried_until_it_can(
     wait_for(has_failed)
     fine.touch()
     wait_for(is_up_again)
+    stack.check()
+
+
+def test_services_that_die_together_do_not_wait_for_each_other(
+    stack: Stack, tmp_path: Path
+) -> None:
+    """One may need another to be ready: here the first is ready once the second runs."""
+    told: list[str] = []
+    port = free_port()
+    needs = Service("needs", SLEEPER, ready=HttpOk(f"http://127.0.0.1:{port}/"))
+    serves = Service("serves", (sys.executable, "-m", "http.server", str(port), "-b", "127.0.0.1"))
+    kept = Keeper(stack, (serves, needs), told.append)
+    kept.start()
+    for name in ("needs", "serves"):
+        os.kill(stack.pids()[name][0], signal.SIGKILL)
+    wait_for(lambda: len(stack.dead()) == 2)
+
+    def both_are_up() -> bool:
+        kept.look()
+        return {"needs is up again", "serves is up again"} <= set(told)
+
+    wait_for(both_are_up)
     stack.check()

@@ -59,36 +59,37 @@ def test_who_walks_into_a_trap_is_held_until_it_has_acted_and_others_are_not(
         assert let_go.wait(GUARD_S)
 
     trap = Trap("write", catches=lambda _: True, act=act)
-    with server.trap(trap):
-        first = work(server, "fetch", "write")
-        assert caught.wait(GUARD_S)
-        second = work(server, "fetch", "write")
+    server.set(trap)
+    first = work(server, "fetch", "write")
+    assert caught.wait(GUARD_S)
+    second = work(server, "fetch", "write")
 
-        assert second.communicate(timeout=GUARD_S)[0] == "through\n"
-        assert first.poll() is None
-        assert not trap.sprung.is_set()
-        let_go.set()
-        assert first.communicate(timeout=GUARD_S)[0] == "through\n"
-
+    assert second.communicate(timeout=GUARD_S)[0] == "through\n"
+    assert first.poll() is None
+    assert not trap.sprung.is_set()
+    let_go.set()
+    assert first.communicate(timeout=GUARD_S)[0] == "through\n"
     assert pids == [first.pid]
     assert trap.sprung.is_set()
+    assert not server.remove(trap)
 
 
 def test_a_trap_catches_only_whom_it_waits_for(server: StepServer) -> None:
     trap = Trap("write", catches=lambda _: False, act=lambda _: None)
 
-    with server.trap(trap):
-        assert work(server, "write").communicate(timeout=GUARD_S)[0] == "through\n"
+    server.set(trap)
+    assert work(server, "write").communicate(timeout=GUARD_S)[0] == "through\n"
 
     assert not trap.sprung.is_set()
+    assert server.remove(trap)
 
 
 def test_who_is_killed_in_a_trap_leaves_the_server_to_others(server: StepServer) -> None:
     trap = Trap("write", catches=lambda _: True, act=lambda pid: os.kill(pid, 9))
 
-    with server.trap(trap):
-        killed = work(server, "write")
-        assert killed.communicate(timeout=GUARD_S)[0] == ""
+    server.set(trap)
+    killed = work(server, "write")
+    assert killed.communicate(timeout=GUARD_S)[0] == ""
 
     assert killed.returncode == -9
     assert work(server, "write").communicate(timeout=GUARD_S)[0] == "through\n"

@@ -1,6 +1,7 @@
 """Accepting and finding jobs, on a real server."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -10,10 +11,12 @@ from redis import Redis
 from offloop.stack.ports import free_port
 from reports.models import JobStatus
 from reports.spec import ReportSpec
-from tests.shop import DAY, disconnect_others, read_record
+from tests.shop import DAY, disconnect_others, hold, read_record
 from workers import messages
+from workers.attempts import AttemptStore
 from workers.batching import MAX_BATCH
-from workers.records import QueuedJob, record_key, spec_from_record
+from workers.queues import Queue
+from workers.records import QueuedJob, finish_times_key, record_key, spec_from_record
 from workers.settings import TierSettings
 from workers.store import MAX_CONNECTIONS, BrokerUnavailableError, JobStore, QueueFullError
 
@@ -54,7 +57,7 @@ def test_records_and_queues_are_kept_in_different_databases(
 
     assert set(queues.keys()) == {b"dramatiq:short", b"dramatiq:short.msgs"}
     jobs = {record_key(job_id(n)).encode() for n in range(3)}
-    assert set(records.keys()) == {b"jobs", b"open", *jobs}
+    assert set(records.keys()) == {b"jobs", b"open:short", *jobs}
 
 
 def test_all_jobs_of_a_burst_are_written_and_share_batches(
@@ -86,12 +89,6 @@ def test_an_id_that_names_no_job_finds_none(tier: TierSettings, unknown: str) ->
     other = unknown if unknown != job_id(0) else job_id(7)
 
     assert with_store(tier, lambda store: store.find(other)) is None
-
-
-def test_a_record_does_not_stay_for_ever(tier: TierSettings, records: Redis) -> None:
-    (job,) = accept(tier)
-
-    assert 0 < records.ttl(record_key(job.job_id)) <= tier.record_ttl_s
 
 
 def test_more_reads_than_connections_wait_for_their_turn(
@@ -177,3 +174,49 @@ def test_a_queue_that_is_full_does_not_keep_orders_from_the_other(
     full = [isinstance(answer, QueueFullError) for answer in accepted]
     assert full == [False, True, False, True]
     assert queues.llen("dramatiq:short") == queues.llen("dramatiq:long") == 1
+
+
+def test_jobs_that_wait_for_another_attempt_take_their_place_in_the_queue(
+    tier: TierSettings, queues: Redis
+) -> None:
+    """They have no message meanwhile, and will come back."""
+    one_place = tier.model_copy(update={"queue_limit": 1})
+    accept(one_place)
+    attempts = AttemptStore(tier)
+    attempt = attempts.claim(job_id(0), hold(tier, job_id(0)))
+    assert attempt is not None
+    attempts.put_off(attempt, 60)
+    queues.flushdb()  # as when its message has been acknowledged
+
+    with pytest.raises(QueueFullError):
+        with_store(one_place, lambda store: store.accept(job_id(1), SPEC))
+
+
+def test_a_page_with_a_hole_is_not_the_last_one(tier: TierSettings, records: Redis) -> None:
+    accept(tier, 5)
+    first = with_store(tier, lambda store: store.page(2))
+    records.delete(record_key(first.jobs[0].job_id))
+
+    holed = with_store(tier, lambda store: store.page(2))
+    following = with_store(tier, lambda store: store.page(2, holed.next))
+    last = with_store(tier, lambda store: store.page(2, following.next))
+
+    assert (len(holed.jobs), len(following.jobs), len(last.jobs)) == (1, 2, 1)
+    assert last.next is None
+
+
+def test_how_fast_the_queue_drains_is_told_by_what_was_finished_lately(
+    tier: TierSettings, records: Redis
+) -> None:
+    accept(tier)
+    now = time.time()
+    moments = [now - 4, now - 2, now - 0, *(now - hour * 3600 for hour in (3, 2, 1))]
+    records.lpush(finish_times_key(Queue.SHORT), *sorted(moments))
+
+    with pytest.raises(QueueFullError) as refused:
+        with_store(
+            tier.model_copy(update={"queue_limit": 1}),
+            lambda store: store.accept(job_id(1), SPEC),
+        )
+
+    assert refused.value.retry_after_s == 2

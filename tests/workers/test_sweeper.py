@@ -6,11 +6,11 @@ import pytest
 from redis import Redis
 
 from reports.spec import ReportSpec
-from tests.shop import DAY, EVERYTHING, read_record
+from tests.shop import DAY, EVERYTHING, hold, read_record
 from workers.attempts import AttemptStore
-from workers.housekeeping.retries import DueRetries
+from workers.housekeeping.delayed import Delayed
 from workers.housekeeping.sweeper import Sweeper
-from workers.records import OPEN_KEY, RETRIES_KEY, record_key
+from workers.records import DELAYED_KEY, record_key
 from workers.settings import TierSettings
 from workers.store import JobStore
 
@@ -37,44 +37,44 @@ def message_of(records: Redis, job_id: str) -> str:
 def test_jobs_that_have_a_message_are_left_alone(
     tier: TierSettings, records: Redis, queues: Redis
 ) -> None:
-    AttemptStore(tier).claim(LONG, message_of(records, LONG))
+    AttemptStore(tier).claim(LONG, hold(tier, LONG))
     before = {key: queues.hgetall(key) for key in queues.keys("*.msgs")}
 
     Sweeper(tier).run()
 
-    assert not records.exists(RETRIES_KEY)
+    assert not records.exists(DELAYED_KEY)
     assert {key: queues.hgetall(key) for key in queues.keys("*.msgs")} == before
 
 
 def test_jobs_whose_messages_are_gone_are_queued_again_where_they_belong(
     tier: TierSettings, records: Redis, queues: Redis
 ) -> None:
-    AttemptStore(tier).claim(LONG, message_of(records, LONG))
+    AttemptStore(tier).claim(LONG, hold(tier, LONG))
     queues.flushdb()
 
     Sweeper(tier).run()
 
-    assert set(records.zrange(RETRIES_KEY, 0, -1)) == BOTH
-    assert DueRetries(tier).run() == 2
+    assert set(records.zrange(DELAYED_KEY, 0, -1)) == BOTH
+    assert Delayed(tier).run() == 2
     assert queues.lrange("dramatiq:short", 0, -1) == [message_of(records, SHORT).encode()]
     assert queues.lrange("dramatiq:long", 0, -1) == [message_of(records, LONG).encode()]
     Sweeper(tier).run()
-    assert not records.exists(RETRIES_KEY)
+    assert not records.exists(DELAYED_KEY)
 
 
 def test_a_job_that_waits_for_another_attempt_goes_on_waiting(
     tier: TierSettings, records: Redis, queues: Redis
 ) -> None:
     attempts = AttemptStore(tier)
-    attempt = attempts.claim(LONG, message_of(records, LONG))
+    attempt = attempts.claim(LONG, hold(tier, LONG))
     assert attempt is not None
     attempts.put_off(attempt, 60)
-    due = records.zscore(RETRIES_KEY, LONG)
+    due = records.zscore(DELAYED_KEY, LONG)
     queues.flushdb()
 
     Sweeper(tier).run()
 
-    assert records.zscore(RETRIES_KEY, LONG) == due
+    assert records.zscore(DELAYED_KEY, LONG) == due
 
 
 def test_jobs_that_are_forgotten_are_looked_after_no_more(
@@ -85,5 +85,6 @@ def test_jobs_that_are_forgotten_are_looked_after_no_more(
 
     Sweeper(tier).run()
 
-    assert records.smembers(OPEN_KEY) == {LONG.encode()}
-    assert records.zrange(RETRIES_KEY, 0, -1) == [LONG.encode()]
+    assert not records.exists("open:short")
+    assert records.smembers("open:long") == {LONG.encode()}
+    assert records.zrange(DELAYED_KEY, 0, -1) == [LONG.encode()]

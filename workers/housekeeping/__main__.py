@@ -17,13 +17,13 @@ from redis.exceptions import RedisError
 
 from offloop.telemetry import serve_metrics
 from reports.settings import ReportSettings
+from workers.housekeeping.delayed import Delayed
 from workers.housekeeping.expiry import Expiry
 from workers.housekeeping.index import Index
 from workers.housekeeping.outbox import Outbox
 from workers.housekeeping.outbox_metrics import OutboxMetrics
 from workers.housekeeping.queue_metrics import QueueMetrics
 from workers.housekeeping.recovery import Recovery
-from workers.housekeeping.retries import DueRetries
 from workers.housekeeping.sweeper import Sweeper
 from workers.settings import TierSettings
 
@@ -53,13 +53,15 @@ class Chore:
             self.run()
         except (RedisError, OSError) as error:
             _log.warning("%s failed, to be tried again in %g s: %s", self.name, self.every_s, error)
+        except Exception:  # noqa: BLE001 - one that is wrong must not keep others from being done
+            _log.exception("%s failed, to be tried again in %g s", self.name, self.every_s)
         self.due_s = time.monotonic() + self.every_s
 
 
 def chores(tier: TierSettings, reports: ReportSettings, outbox: Outbox) -> list[Chore]:
     """List what there is to do."""
     return [
-        Chore("queueing what is due again", tier.recovery_interval_s, DueRetries(tier).run),
+        Chore("queueing what is due again", tier.recovery_interval_s, Delayed(tier).run),
         Chore("recovering the jobs of dead slots", tier.recovery_interval_s, Recovery(tier).run),
         Chore("looking for jobs without a message", tier.sweep_interval_s, Sweeper(tier).run),
         Chore("delivering callbacks", tier.recovery_interval_s, outbox.run),

@@ -67,7 +67,8 @@ class Expiry:
         room = self._max_bytes
         expired = []
         for modified, size, path in sorted(files, reverse=True):
-            room -= size
-            if room < 0 or now - modified > self._max_age_s:
+            if size > room or now - modified > self._max_age_s:
                 expired.append(path)
+            else:
+                room -= size
         return expired

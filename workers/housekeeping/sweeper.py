@@ -6,13 +6,14 @@ hand; a broker that lost its last writes.
 """
 
 import logging
+from collections.abc import Sequence
 from itertools import islice
 
 from redis import Redis
 
 from workers import scripts
-from workers.queues import NAMESPACE
-from workers.records import OPEN_KEY, RETRIES_KEY, record_key
+from workers.queues import Queue, queue_key
+from workers.records import DELAYED_KEY, open_key, record_key
 from workers.settings import TierSettings
 
 _log = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class Sweeper:
     def __init__(self, settings: TierSettings) -> None:
         self._redis = Redis.from_url(settings.records_url, decode_responses=True)
         self._sweep = self._redis.register_script(scripts.source("sweep"))
-        self._arguments = (settings.broker_db, settings.records_db, f"{NAMESPACE}:")
+        self._databases = (settings.broker_db, settings.records_db)
 
     def run(self) -> None:
         """Look at all of them.
@@ -35,9 +36,15 @@ class Sweeper:
         Raises:
             RedisError: the broker did not answer.
         """
-        open_jobs = self._redis.sscan_iter(OPEN_KEY)
-        while jobs := [str(job_id) for job_id in islice(open_jobs, _AT_ONCE)]:
-            records = [record_key(job_id) for job_id in jobs]
-            swept = self._sweep(keys=[RETRIES_KEY, OPEN_KEY, *records], args=self._arguments)
-            for job_id in swept:
-                _log.warning("job queued again job_id=%s: it had no message", job_id)
+        for queue in Queue:
+            open_jobs = self._redis.sscan_iter(open_key(queue))
+            while jobs := [str(job_id) for job_id in islice(open_jobs, _AT_ONCE)]:
+                self._look_at(queue, jobs)
+
+    def _look_at(self, queue: Queue, jobs: Sequence[str]) -> None:
+        swept: list[str] = self._sweep(
+            keys=[open_key(queue), DELAYED_KEY, *map(record_key, jobs)],
+            args=[*self._databases, queue_key(queue)],
+        )
+        for job_id in swept:
+            _log.warning("job queued again job_id=%s: it had no message", job_id)

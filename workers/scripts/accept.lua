@@ -1,9 +1,9 @@
 -- Accept jobs: the record and the message of each become durable together, or not at all.
 --
--- KEYS     the index of all jobs by the moment they were accepted, the jobs that have not come to
---          an end, then the jobs' records (in this database)
--- ARGV     broker database, records database, a record's time to live (s), most messages a queue
---          may hold, an idempotency key's time to live (s), then for each job: queue, its key,
+-- KEYS     the index of all jobs by the moment they were accepted, then the jobs' records (in this
+--          database)
+-- ARGV     broker database, records database, most jobs of a queue that may not have come to an
+--          end, an idempotency key's time to live (s), then for each job: queue, its key,
 --          message id, message, accepted_at, spec, callback URL ("" for none), key of its
 --          idempotency key ("" for none), fingerprint of its request, what the ledger shall call
 --          the request
@@ -13,10 +13,9 @@
 --
 -- Writes to the queue what RedisBroker's own "enqueue" writes: hset, then rpush.
 
-local FIXED, EACH = 5, 10
-local broker_db, records_db, record_ttl = ARGV[1], ARGV[2], ARGV[3]
-local limit, key_ttl = tonumber(ARGV[4]), ARGV[5]
-local jobs = #KEYS - 2
+local FIXED, EACH = 4, 10
+local broker_db, records_db, limit, key_ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local jobs = #KEYS - 1
 
 redis.call("select", broker_db)
 local held = {}
@@ -26,11 +25,16 @@ for job = 1, jobs do
   held[queue_key] = held[queue_key] or redis.call("hlen", queue_key .. ".msgs")
 end
 redis.call("select", records_db)
+for job = 1, jobs do
+  local queue, queue_key = unpack(ARGV, FIXED + EACH * (job - 1) + 1, FIXED + EACH * (job - 1) + 2)
+  -- Those that wait for another attempt have no message.
+  held[queue_key] = math.max(held[queue_key], redis.call("scard", "open:" .. queue))
+end
 
 local time = redis.call("time")
 local answers, messages = {}, {}
 for job = 1, jobs do
-  local record = KEYS[job + 2]
+  local record = KEYS[job + 1]
   local job_id = string.sub(record, 5)
   local queue, queue_key, message_id, message, accepted_at, spec, callback_url, key, fingerprint,
     request_ref = unpack(ARGV, FIXED + EACH * (job - 1) + 1, FIXED + EACH * job)
@@ -46,9 +50,8 @@ for job = 1, jobs do
     if callback_url ~= "" then
       redis.call("hset", record, "callback_url", callback_url)
     end
-    redis.call("expire", record, record_ttl)
     redis.call("zadd", KEYS[1], time[1] + time[2] / 1e6, job_id)
-    redis.call("sadd", KEYS[2], job_id)
+    redis.call("sadd", "open:" .. queue, job_id)
     if key ~= "" then
       redis.call("hset", key, "job_id", job_id, "fingerprint", fingerprint)
       redis.call("expire", key, key_ttl)

@@ -1,8 +1,8 @@
 -- Queue the jobs again that have not come to an end, and of which there is no message.
 --
--- KEYS     the jobs that wait for another attempt, those that have not come to an end, then the
+-- KEYS     the jobs of one queue that have not come to an end, the jobs that are delayed, then the
 --          records to look at
--- ARGV     broker database, records database, prefix of a queue's key
+-- ARGV     broker database, records database, queue's key
 --
 -- Returns  the ids of the jobs that were queued again.
 
@@ -10,16 +10,16 @@ local swept = {}
 for index = 3, #KEYS do
   local record = KEYS[index]
   local job_id = string.sub(record, 5)
-  local job = redis.call("hmget", record, "status", "queue", "message_id")
+  local job = redis.call("hmget", record, "status", "message_id")
   if job[1] ~= "queued" and job[1] ~= "running" then
-    redis.call("srem", KEYS[2], job_id)
-  elseif not redis.call("zscore", KEYS[1], job_id) then
+    redis.call("srem", KEYS[1], job_id)
+  elseif not redis.call("zscore", KEYS[2], job_id) then
     redis.call("select", ARGV[1])
-    local held = redis.call("hexists", ARGV[3] .. job[2] .. ".msgs", job[3])
+    local held = job[2] and redis.call("hexists", ARGV[3] .. ".msgs", job[2]) or 0
     redis.call("select", ARGV[2])
     if held == 0 then
       redis.call("hset", record, "status", "queued", "progress", "0")
-      redis.call("zadd", KEYS[1], 0, job_id)
+      redis.call("zadd", KEYS[2], 0, job_id)
       swept[#swept + 1] = job_id
     end
   end

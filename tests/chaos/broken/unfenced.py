@@ -10,7 +10,7 @@ _FENCE = 'if record[1] ~= "running" or record[2] ~= ARGV[1] then'
 def _without_fence(source: Callable[..., str]) -> Callable[..., str]:
     def unfenced(*names: str) -> str:
         text = source(*names)
-        if {"finish", "progress"} & set(names):
+        if {"finish", "change"} & set(names):
             assert _FENCE in text, f"where is the fence of {names}?"
         return text.replace(_FENCE, "if false then")
 

@@ -1,7 +1,6 @@
 -- Put a job off on behalf of one attempt: it is queued again, but for later.
 --
--- KEYS[1]  the job's record
--- KEYS[2]  the jobs that wait for another attempt, by the moment at which they are due
+-- KEYS     the job's record, the jobs that are delayed, by the moment at which they are due
 -- ARGV     attempt, moment (Unix time, s), 1 if the attempt shall not count against the limit
 --
 -- Returns  1 if the job was put off, 0 if the attempt has been superseded.

@@ -1,0 +1,50 @@
+"""Short reports and long ones, in pools of their own."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reports.steps import STEPS_VARIABLE, Step
+from tests.chaos.steps import StepServer, Trap
+from tests.shop import DAY, EVERYTHING, FIXED, HANG_S, client_of, follow, open_shop, order
+
+pytestmark = pytest.mark.medium
+
+LONG = "worker-long-1"
+
+
+def test_short_reports_are_built_while_a_long_one_is_and_another_waits(
+    tmp_path: Path, data_set: Mapping[str, str]
+) -> None:
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def hold(_: object) -> None:
+        at_work.set()
+        assert go_on.wait(HANG_S)
+
+    with (
+        open_shop(tmp_path, data_set) as shop,
+        StepServer(shop.stack.folder / "steps", [LONG], lambda _: None) as steps,
+    ):
+        steps.set(Trap(Step.WRITE, hold))
+        api, (short, long) = shop.api(FIXED), shop.workers()
+        long = replace(long, env={**long.env, STEPS_VARIABLE: str(steps.path(LONG))})
+        shop.stack.start(api, short, long)
+        with client_of(api) as client:
+            accepted = [client.post("/reports", json=EVERYTHING) for _ in range(2)]
+            assert at_work.wait(HANG_S)
+
+            short_jobs = [order(client, DAY) for _ in range(3)]
+            meanwhile = [client.get(answer.headers["Location"]).json() for answer in accepted]
+            go_on.set()
+            long_jobs = [follow(client, answer) for answer in accepted]
+
+    assert [(job["queue"], job["status"]) for job in short_jobs] == [("short", "done")] * 3
+    assert [(job["queue"], job["status"]) for job in meanwhile] == [
+        ("long", "running"),
+        ("long", "queued"),
+    ]
+    assert [job["status"] for job in long_jobs] == ["done", "done"]
