@@ -1,12 +1,14 @@
 """Running one arm once, and recording everything about it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from offloop.bench.events import Event
+from offloop.bench.happening import Happenings
 from offloop.bench.measures import ArmRun, Scrape
 from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
@@ -23,6 +25,7 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
     out: Path,
     on_progress: Callable[[Progress], None],
     others: Callable[[], list[int]],
+    events: Sequence[Event] = (),
 ) -> ArmRun:
     """Send one arm its load.
 
@@ -33,9 +36,11 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         out: Folder for the generator's raw log.
         on_progress: Told about once a second how far the load is.
         others: Process ids of the stacks that have nothing to do meanwhile, but take memory.
+        events: What is to happen to the services meanwhile.
 
     Raises:
-        ServiceDied: a service ended while the arm ran.
+        ServiceDied: a service ended while the arm ran, without being asked to.
+        ServiceFailed: a service that was ended did not start again.
         NoAnswerError: a service did not expose its metrics.
         GeneratorError: the generator could not do its work.
     """
@@ -47,13 +52,17 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         return setting.stack.pids() | lab
 
     def watch(progress: Progress) -> None:
+        happenings.begin(progress.start_monotonic_s)
         setting.stack.check()
         on_progress(progress)
 
     cpu_before = psutil.cpu_times()
-    with ResourceSampler(processes) as sampler:
+    with (
+        ResourceSampler(processes) as sampler,
+        Happenings(setting, events) as happenings,
+    ):
         log = generator.run(plan, out, watch)
-        setting.stack.check()
+    setting.stack.check()
     steal = _steal_share(cpu_before, psutil.cpu_times())
     scrapes = {
         name: Scrape(before=before[name], after=scrape(service))
@@ -61,7 +70,9 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
     }
     return ArmRun(
         log=log,
+        happened=happenings.happened,
         api=setting.api.name,
+        queued=bool(setting.workers),
         needed=setting.processes(),
         samples=sampler.samples,
         steal=steal,

@@ -1,41 +1,54 @@
-"""How long one report takes on this machine, today, and how long it holds the event loop."""
+"""How long a report takes on this machine, today, and how long it holds the event loop."""
 
+import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from offloop.bench.asking import NoAnswerError, ask
-from offloop.bench.experiment import Experiment, ReportOrder
+from offloop.bench.experiment import Experiment, Load
+from offloop.bench.measures import run_s
 from offloop.bench.plans import block_plan
 from offloop.bench.scraping import scrape
+from offloop.bench.stage import Setting
+from offloop.bench.streams import OrderStream, ReportOrder
+from offloop.load.following import read_outcome
 from offloop.load.generator import Generator
-from offloop.load.log import service_s, succeeded
 from offloop.stack.service import Service
 
-#: Reports that are timed under load.
+#: Reports that are timed under load,
 REPORTS = 3
+
+#: one at a time: the share of time in which one is being built.
+_UTILISATION = 0.5
 
 #: Reports before that, without load.
 _ALONE = 2
 
 _TIMEOUT_S = 120.0
 
+_LOOK_S = 0.02
+
 #: Seconds to wait at most for a stall to be counted. Reports too short to be one never are.
 _COUNTED_S = 1.0
 
 
 class Calibration(NamedTuple):
-    """What one report costs.
+    """What one report of a stream costs.
 
     Attributes:
-        report_s: Seconds from request to answer, the median.
-        blocked_s: Seconds of these in which the event loop did not run, the mean: waiting for
-            rows is awaited and holds up nobody, all that follows does.
+        run_s: Seconds that it is worked on, by its own times, the median.
+        blocked_s: Seconds of these in which the API's event loop did not run, the mean: waiting
+            for rows is awaited and holds up nobody, all that follows does. None where workers
+            build it.
+        queue: The queue that it waits in; None where there is none.
     """
 
-    report_s: float
-    blocked_s: float
+    run_s: float
+    blocked_s: float | None
+    queue: str | None
 
 
 class _Stalls(NamedTuple):
@@ -51,35 +64,77 @@ class _Stalls(NamedTuple):
             raise NoAnswerError(f"{api.name} does not expose {error}; see its log.") from error
 
 
-def calibrate(generator: Generator, api: Service, experiment: Experiment, out: Path) -> Calibration:
-    """Have an API build a few reports in the request, under the bystanders of the experiment.
+class Calibrator:
+    """Has the naive arm build a few reports under the plain requests of the experiment.
 
     Without them the machine would be quieter than in any block, and reports faster.
-
-    Args:
-        generator: Sends the load.
-        api: Answers as the naive arm does.
-        experiment: Says what is sent.
-        out: Folder for the generator's raw log.
-
-    Raises:
-        GeneratorError: the load could not be sent.
-        NoAnswerError: a report was not built, or the metrics are not there.
     """
-    at_first = _Stalls.of(api)
-    alone_s = _time_one(api, experiment.load.report)
-    duration_s = REPORTS * alone_s / experiment.load.report_utilisation
-    plan = block_plan(experiment, "naive", api.url or "", alone_s, 0, duration_s)
-    before = _count_stalls(api, at_first.number + _ALONE)
-    log = generator.run(plan, out)
-    reports = [row for row in log.of("report") if succeeded(row)]
-    if not reports:
-        raise NoAnswerError(f"{api.name} built no report while it was calibrated; see its log.")
-    after = _count_stalls(api, before.number + len(reports))
-    return Calibration(
-        report_s=median(service_s(row, log.deadline_s) for row in reports),
-        blocked_s=(after.lost_s - before.lost_s) / len(reports),
-    )
+
+    def __init__(
+        self, generator: Generator, setting: Setting, experiment: Experiment, out: Path
+    ) -> None:
+        """Prepare to calibrate.
+
+        Args:
+            generator: Sends the load.
+            setting: The services behind the naive arm.
+            experiment: Says what is sent.
+            out: Folder for the generator's raw logs.
+        """
+        self._generator = generator
+        self._setting = setting
+        self._experiment = experiment
+        self._out = out
+
+    def calibrate(self) -> dict[str, Calibration]:
+        """Return what a report of each stream costs.
+
+        Raises:
+            GeneratorError: the load could not be sent.
+            NoAnswerError: a report was not built, or the metrics are not there.
+            NotIdleError: reports are still being built after all have been timed.
+        """
+        found = {}
+        for name, stream in self._experiment.load.orders.items():
+            found[name] = self._time(name, stream)
+            self._setting.wait_until_empty()
+        return found
+
+    def _time(self, name: str, stream: OrderStream) -> Calibration:
+        api, tier = self._setting.api, self._experiment.arms["naive"].has_tier
+        at_first = None if tier else _Stalls.of(api)
+        alone_s, queue = _time_alone(api, stream.order)
+        plan = block_plan(
+            self._one_at_a_time(name, stream),
+            (*self._plain_requests(), name),
+            api.url or "",
+            {name: _UTILISATION / alone_s},
+            seed=0,
+            duration_s=REPORTS * alone_s / _UTILISATION,
+        )
+        before = None if at_first is None else _count_stalls(api, at_first.number + _ALONE)
+        log = self._generator.run(plan, self._out / name)
+        times = [taken for row in log.reports if (taken := run_s(row)) is not None]
+        if not times:
+            raise NoAnswerError(
+                f"{api.name} built no report of the stream {name} while it was calibrated; see "
+                "the logs."
+            )
+        blocked_s = None
+        if before is not None:
+            after = _count_stalls(api, before.number + len(times))
+            blocked_s = (after.lost_s - before.lost_s) / len(times)
+        return Calibration(median(times), blocked_s, queue)
+
+    def _one_at_a_time(self, name: str, stream: OrderStream) -> Load:
+        # What several of them cost each other is not what one costs.
+        evenly = stream.model_copy(update={"arrivals": "constant", "burst": 1})
+        load = self._experiment.load
+        return load.model_copy(update={"streams": {**load.streams, name: evenly}})
+
+    def _plain_requests(self) -> Collection[str]:
+        plain = self._experiment.load.requests
+        return [name for name in self._experiment.streams_of("naive") if name in plain]
 
 
 def _count_stalls(api: Service, expected: float) -> _Stalls:
@@ -92,12 +147,36 @@ def _count_stalls(api: Service, expected: float) -> _Stalls:
     return stalls
 
 
-def _time_one(api: Service, order: ReportOrder) -> float:
-    """Return the seconds of the last of a few: the first one pays for what is loaded lazily."""
-    body = order.model_dump_json().encode()
-    seconds = 0.0
+def _time_alone(api: Service, order: ReportOrder) -> tuple[float, str | None]:
+    """Return the seconds of the last of a few, and its queue.
+
+    The first one pays for what is loaded lazily.
+    """
+    taken_s: float | None = None
+    job: dict[str, Any] = {}
     for _ in range(_ALONE):
-        began = time.perf_counter()
-        ask(api, f"{api.url}/reports", timeout_s=_TIMEOUT_S, body=body)
-        seconds = time.perf_counter() - began
-    return seconds
+        body = _build(api, order)
+        job = json.loads(body)
+        taken_s = run_s(read_outcome(body).row("", 0.0, None))
+    if not taken_s:
+        raise NoAnswerError(f"{api.name} does not say how long it worked on a report: {job}")
+    return taken_s, job.get("queue")
+
+
+def _build(api: Service, order: ReportOrder) -> bytes:
+    """Order a report, wait for it, and return its JSON."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    ordered = order.model_dump_json().encode()
+    body = ask(api, f"{api.url}/reports", timeout_s=_TIMEOUT_S, body=ordered)
+    outcome = read_outcome(body)
+    while not outcome.is_final:
+        if time.monotonic() > deadline:
+            raise NoAnswerError(
+                f"{api.name} has had a report for {_TIMEOUT_S:g} s that is not finished: "
+                f"{outcome}. The logs say what its workers do."
+            )
+        time.sleep(_LOOK_S)
+        url = f"{api.url}/reports/{outcome.job_id}"
+        body = ask(api, url, timeout_s=_TIMEOUT_S)
+        outcome = read_outcome(body)
+    return body

@@ -29,9 +29,6 @@ from offloop.project import NotACheckoutError, project_root
 from offloop.stack.errors import StackError
 from offloop.stack.signals import held, interruptible
 
-#: What runs when no experiment is named.
-HEADLINE = ("loop_blocking",)
-
 #: Blocks: a verdict is a median, which one odd block of three cannot move.
 BLOCKS = 5
 QUICK_BLOCKS = 3
@@ -49,7 +46,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         list[str] | None,
         typer.Argument(
             metavar="SLUG",
-            help=f"Experiments; see `offloop list`. Without any: {', '.join(HEADLINE)}.",
+            help="Experiments; see `offloop list`. Without any: the headline ones.",
             show_default=False,
         ),
     ] = None,
@@ -84,8 +81,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     with explained(*kinds), interruptible():
         root = project_root()
         folder = root / "loadtests" / "experiments"
-        wanted = tuple(slugs or (experiment_files(folder) if everything else HEADLINE))
-        experiments = find_experiments(folder, wanted)
+        experiments = _wanted(folder, tuple(slugs or ()), everything=everything)
         options = Options(blocks or (QUICK_BLOCKS if quick else BLOCKS), seed)
         run = _new_run(root, seed)
         run_folder = RunFolder(root / "runs", run)
@@ -100,6 +96,18 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         if json:
             typer.echo(run.model_dump_json(indent=2))
     raise typer.Exit(_EXIT_CODES[run.verdict])
+
+
+def _wanted(folder: Path, slugs: tuple[str, ...], *, everything: bool) -> dict[str, Experiment]:
+    found = find_experiments(folder, slugs or tuple(experiment_files(folder)))
+    if slugs or everything:
+        return found
+    headline = {slug: experiment for slug, experiment in found.items() if experiment.headline}
+    if not headline:
+        raise ExperimentError(
+            "No experiment says `headline = true`, so name those to run: see `offloop list`."
+        )
+    return headline
 
 
 def _new_run(root: Path, seed: int) -> Run:
@@ -146,11 +154,15 @@ def list_experiments() -> None:
     with explained(ExperimentError, NotACheckoutError):
         folder = project_root() / "loadtests" / "experiments"
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("experiment", "shows that", "rule"):
+        for heading in ("experiment", "shows that", "rule", "headline"):
             table.add_column(heading)
         for slug, path in experiment_files(folder).items():
             experiment = load_experiment(path)
-            table.add_row(slug, experiment.title, experiment.rule)
+            marked = "yes" if experiment.headline else ""
+            table.add_row(slug, experiment.title, experiment.rule, marked)
         console = Console()
         console.print(table)
-        console.print("Run one with `offloop bench EXPERIMENT`, or all with `offloop bench --all`.")
+        console.print(
+            "Run one with `offloop bench EXPERIMENT`, the headline ones with `offloop bench`, "
+            "or all with `offloop bench --all`."
+        )

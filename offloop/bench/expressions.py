@@ -2,7 +2,8 @@
 
 ``naive.bystander.p99_ms`` is a measure of the arm ``naive``;
 ``naive.bystander.p99_ms / fixed.bystander.p99_ms`` is a ratio of two. The name ``predicted``
-stands where an arm's would for what theory says.
+stands where an arm's would for what theory says. A measure of plain requests may be that of those
+due before an event, or from then on: ``naive.before:kill.bystander.p99_ms``.
 """
 
 from collections.abc import Mapping, Sequence

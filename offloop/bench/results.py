@@ -27,6 +27,20 @@ class ResultsError(Exception):
     """The results of a run cannot be kept."""
 
 
+class EventResult(BaseModel):
+    """Something that was done to the services of an arm while its load ran."""
+
+    block: int
+    arm: str
+    id: str
+    #: The services it was done to.
+    what: tuple[str, ...]
+    #: Seconds after the load began.
+    at_s: float
+    #: Seconds until they went on, or were ready again.
+    lasted_s: float | None
+
+
 class ExperimentResult(BaseModel):
     """One experiment of a run."""
 
@@ -40,6 +54,7 @@ class ExperimentResult(BaseModel):
     expectations: list[Judged] = Field(default_factory=list)
     validity: list[Judged] = Field(default_factory=list)
     predicted: dict[str, float] = Field(default_factory=dict)
+    events: list[EventResult] = Field(default_factory=list)
     evidence: list[Guilty] = Field(default_factory=list)
     #: Why there is no evidence, where there is none.
     evidence_missing: str | None = None

@@ -1,7 +1,7 @@
 """Running experiments: calibrate, run the blocks, gather evidence, judge."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,14 +11,16 @@ from subprocess import Popen
 from typing import IO, Protocol
 
 from offloop.bench.blocks import run_arm
-from offloop.bench.calibration import Calibration, calibrate
+from offloop.bench.calibration import Calibration, Calibrator
+from offloop.bench.capacity import slots_serving
+from offloop.bench.events import Happened
 from offloop.bench.experiment import Evidence, Experiment
 from offloop.bench.expressions import PREDICTED, Measures
 from offloop.bench.idle import wait_until_quiet
 from offloop.bench.measures import measure
-from offloop.bench.plans import block_plan, report_rate
+from offloop.bench.plans import block_plan
 from offloop.bench.profiling import NoEvidenceError, profile_arm
-from offloop.bench.results import ExperimentResult, RunFolder
+from offloop.bench.results import EventResult, ExperimentResult, RunFolder
 from offloop.bench.stage import Setting, stage
 from offloop.bench.story import tell
 from offloop.bench.theory import FORMULAS
@@ -27,6 +29,7 @@ from offloop.bench.verdicts import Verdict, experiment_verdict, judge
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
+from offloop.load.records import ReportRow
 from offloop.stack.priorities import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
 
@@ -76,13 +79,13 @@ class _Lab:
         arms: The services behind each arm.
         generator: Sends the load.
         scratch: A temporary folder.
-        report_s: Seconds one report takes on this machine.
+        rates: Orders per second of each stream of them.
     """
 
     arms: Mapping[str, Setting]
     generator: Generator
     scratch: Path
-    report_s: float
+    rates: Mapping[str, float]
 
     def settle(self) -> None:
         """Return once no stack has anything left to do: all arms share one machine.
@@ -118,11 +121,12 @@ class ExperimentRun:
         self._root = root
         self._folder = folder
         self._reporter = reporter
-        self._digests: dict[str, set[str]] = {}
+        self._digests: dict[str, dict[str, frozenset[str]]] = {}
+        self._queues: dict[str, str | None] = {}
         self.result = ExperimentResult(
             verdict=Verdict.NO_VERDICT,
             title=experiment.title,
-            load=experiment.load.model_dump(mode="json"),
+            load=experiment.load.model_dump(mode="json", exclude_none=True),
         )
 
     def run(self, options: Options) -> None:
@@ -153,26 +157,34 @@ class ExperimentRun:
                 Generator(start=partial(_start_generator, stack), log=logs / "generator.log")
             )
             cleanup.enter_context(_dead_named(arms))
-            for setting in _distinct(arms):
-                setting.wait_until_ready()
-            self._reporter.step("calibrating: how long does one report take here?")
-            calibration = calibrate(
-                generator, arms["naive"].api, self._experiment, stack.folder / "calibration"
-            )
-            self._note(calibration)
-            yield _Lab(arms, generator, stack.folder, calibration.report_s)
+            self._reporter.step("calibrating: how long does a report take here?")
+            calibrated = Calibrator(
+                generator, arms["naive"], self._experiment, stack.folder / "calibration"
+            ).calibrate()
+            rates = {name: self._rate(name, found) for name, found in calibrated.items()}
+            self._note(calibrated, rates)
+            yield _Lab(arms, generator, stack.folder, rates)
 
-    def _note(self, calibration: Calibration) -> None:
-        rate = report_rate(self._experiment, calibration.report_s)
-        self.result.load |= {**calibration._asdict(), "report_rate": rate}
-        self.result.predicted = {
-            name: FORMULAS[formula](calibration.blocked_s, rate)
-            for name, formula in self._experiment.predict.items()
-        }
+    def _rate(self, stream: str, calibration: Calibration) -> float:
+        queue = calibration.queue
+        slots = 1 if queue is None else slots_serving([queue], self._experiment.arms["naive"].pools)
+        return self._experiment.load.orders[stream].per_second(calibration.run_s, slots)
+
+    def _note(self, calibrated: Mapping[str, Calibration], rates: Mapping[str, float]) -> None:
+        self._queues = {name: found.queue for name, found in calibrated.items()}
+        for name, found in calibrated.items():
+            known = {key: value for key, value in found._asdict().items() if value is not None}
+            self.result.load["streams"][name] |= known | {"per_second": rates[name]}
+        for measured, formula in self._experiment.predict.items():
+            (name,) = self._experiment.orders_of("naive")
+            blocked_s = calibrated[name].blocked_s
+            if blocked_s is not None:
+                self.result.predicted[measured] = FORMULAS[formula](blocked_s, rates[name])
 
     def _plan(self, lab: _Lab, arm: str, seed: int, duration_s: float) -> Plan:
         url = lab.arms[arm].api.url or ""
-        return block_plan(self._experiment, arm, url, lab.report_s, seed, duration_s)
+        streams = self._experiment.streams_of(arm)
+        return block_plan(self._experiment.load, streams, url, lab.rates, seed, duration_s)
 
     def _run_block(self, lab: _Lab, number: int, options: Options) -> None:
         # Every other block runs backwards, so that a machine that slows down or speeds up
@@ -191,15 +203,26 @@ class ExperimentRun:
                 out,
                 on_progress=self._reporter.progress,
                 others=partial(lab.others, arm),
+                events=self._experiment.events,
             )
+            self._note_events(number, arm, run.happened)
             measures[arm] = measure(run)
-            self._digests.setdefault(arm, set()).update(
-                row.sha256 for row in run.log.reports if row.sha256
-            )
+            self._note_digests(arm, run.log.reports)
             where = {"experiment": self._slug, "block": number, "arm": arm}
             self._folder.add(where, run.log.requests, run.samples)
         self.result.blocks.append(measures)
         self._folder.checkpoint()
+
+    def _note_events(self, block: int, arm: str, happened: Iterable[Happened]) -> None:
+        self.result.events += [
+            EventResult(block=block, arm=arm, **each._asdict()) for each in happened
+        ]
+
+    def _note_digests(self, arm: str, reports: Iterable[ReportRow]) -> None:
+        found = self._digests.setdefault(arm, {})
+        for row in reports:
+            if row.sha256:
+                found[row.name] = found.get(row.name, frozenset()) | {row.sha256}
 
     def _gather_evidence(self, lab: _Lab, seed: int) -> None:
         asked: dict[str, list[Evidence]] = {}
@@ -227,12 +250,7 @@ class ExperimentRun:
             arm: _medians([block[arm] for block in result.blocks]) for arm in self._experiment.arms
         }
         result.expectations = [judge(limit, blocks) for limit in self._experiment.expect]
-        digests = {
-            arm: frozenset(self._digests.get(arm, ()))
-            for arm, setup in self._experiment.arms.items()
-            if "report" in setup.streams
-        }
-        result.validity = validity(self._experiment, blocks, digests)
+        result.validity = validity(self._experiment, blocks, self._digests, self._queues)
         result.verdict = experiment_verdict(result.expectations, result.validity)
         result.gain = tell(self._experiment.story.gain.strip(), blocks)
         result.price = tell(self._experiment.story.price.strip(), blocks)

@@ -7,14 +7,18 @@ from pathlib import Path
 
 from redis import Redis, RedisError
 
+from offloop.bench.events import API, BROKER, Event
 from offloop.bench.experiment import Arm, Experiment, ExperimentError
 from offloop.bench.idle import wait_until_empty
 from offloop.stack import catalog
-from offloop.stack.broker import given_broker, without_password
+from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
+from offloop.stack.pools import Pool
 from offloop.stack.ports import free_port
+from offloop.stack.redis import NAME as REDIS
 from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
+from offloop.stack.steps import StepServer
 from offloop.stack.supervisor import Stack
 
 
@@ -28,7 +32,9 @@ class Setting:
         api: Takes the requests.
         workers: Build the reports; none where the API does.
         redis_url: The broker; None where there is none.
-        queues: Names of the queues that the workers serve.
+        arm: What was started for it: its pools, and the tier.
+        site: Where its services work.
+        steps: Knows who reaches which step of the work; None where no event waits for one.
     """
 
     stack: Stack
@@ -36,7 +42,25 @@ class Setting:
     api: Service
     workers: tuple[Service, ...]
     redis_url: str | None
-    queues: frozenset[str]
+    arm: Arm
+    site: catalog.Site
+    steps: StepServer | None
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """Names of the queues that the workers serve."""
+        return frozenset(queue for pool in self.pools.values() for queue in pool.queues)
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """The slots that build reports; none where the API does."""
+        return self.arm.pools if self.arm.has_tier else {}
+
+    def processes_of(self, event: Event) -> tuple[str, ...]:
+        """Return the names of the services that an event is done to; none if it has none."""
+        names = {API: self.api.name, BROKER: REDIS}
+        targets = event.targets(self.arm.pools, has_tier=self.arm.has_tier)
+        return tuple(names.get(target, target) for target in targets)
 
     @property
     def builders(self) -> tuple[Service, ...]:
@@ -46,14 +70,6 @@ class Setting:
     def processes(self) -> dict[str, int]:
         """Count the operating system's processes of each service."""
         return {name: len(pids) for name, pids in self.stack.pids().items()}
-
-    def wait_until_ready(self) -> None:
-        """Return once every service is ready.
-
-        Raises:
-            ServiceFailed: one ended, or was not ready in time.
-        """
-        self.stack.wait_until_ready(*(service.name for service in self.services))
 
     def wait_until_empty(self) -> None:
         """Return once its queues are empty.
@@ -79,9 +95,10 @@ def _services_of(arm: Arm) -> tuple[object, ...]:
 
 @contextmanager
 def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[str, Setting]]:
-    """Launch what the arms need and yield it: name of the arm -> its setting.
+    """Start what the arms need and yield it: name of the arm -> its setting.
 
-    The services are on their way and not yet ready: `Setting.wait_until_ready`.
+    One stack is started after the other: all at once, a small machine would take so long that
+    those of the lowest priority would count as failed.
 
     Arms that differ only in the requests they get (the baseline is the fixed stack without
     reports) share one setting, so that nothing else can differ between them.
@@ -93,11 +110,18 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
 
     Raises:
         StackError: a service could not be started.
-        ExperimentError: evidence is asked of a service that there is not.
+        ExperimentError: evidence is asked of a service that there is not, or something is to be
+            done to a broker that is not the lab's.
     """
     settings: dict[tuple[object, ...], Setting] = {}
     owners: dict[tuple[object, ...], str] = {}
     # The judged sides give their names to what they share with others.
+    observed = any(event.at is not None for event in experiment.events)
+    if any(event.what == BROKER for event in experiment.events) and given_broker():
+        raise ExperimentError(
+            "The experiment interferes with the broker, and the lab did not start the one that "
+            f"{REDIS_URL_VARIABLE} names. Unset it to use an embedded server."
+        )
     names = sorted(experiment.arms, key=lambda name: name not in {"naive", "fixed"})
     with ExitStack() as cleanup:
         for name in names:
@@ -107,7 +131,8 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
                 (logs / name).symlink_to(owners[key])
                 continue
             owners[key] = name
-            settings[key] = _launch(arm, root, cleanup.enter_context(Stack(logs / name)))
+            stack = cleanup.enter_context(Stack(logs / name))
+            settings[key] = _start(arm, root, stack, cleanup, observed=observed)
         staged = {name: settings[_services_of(arm)] for name, arm in experiment.arms.items()}
         _check_evidence(experiment, staged)
         yield staged
@@ -123,18 +148,19 @@ def _check_evidence(experiment: Experiment, staged: Mapping[str, Setting]) -> No
             )
 
 
-def _launch(arm: Arm, root: Path, stack: Stack) -> Setting:
+def _start(arm: Arm, root: Path, stack: Stack, cleanup: ExitStack, *, observed: bool) -> Setting:
     way = catalog.WAYS[arm.way]
     broker, redis_url = _broker(stack) if way.has_tier else ((), None)
-    site = catalog.Site(root, stack.folder / "files", redis_url)
+    # It has to listen before anything starts: work asks for it once.
+    steps = cleanup.enter_context(StepServer(stack.folder / "steps")) if observed else None
+    path = None if steps is None else steps.path
+    site = catalog.Site(root, stack.folder / "files", redis_url, path)
     api = catalog.api(way, site)
-    pools = arm.pools if way.has_tier else {}
-    workers = catalog.workers(pools, arm.tier, site)
-    queues = frozenset(queue for pool in pools.values() for queue in pool.queues)
+    workers = catalog.workers(arm.pools, arm.tier, site) if way.has_tier else ()
     keeping = (catalog.housekeeping(site),) if way.has_tier else ()
     services = (*broker, api, *workers, *keeping)
-    stack.launch(*services)
-    return Setting(stack, services, api, workers, redis_url, queues)
+    stack.start(*services)
+    return Setting(stack, services, api, workers, redis_url, arm, site, steps)
 
 
 def _broker(stack: Stack) -> tuple[tuple[Service, ...], str]:

@@ -1,6 +1,6 @@
 """What a run says in words, with its own measured values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 
 from offloop.bench.expressions import Measures, observe
@@ -11,6 +11,15 @@ class _Values(Formatter):
 
     def __init__(self, blocks: Sequence[Mapping[str, Measures]]) -> None:
         self._blocks = blocks
+
+    def parse(self, format_string: str) -> Iterable[tuple[str, str | None, str | None, str | None]]:
+        """Split at the last colon of a field: those before it belong to the measure."""
+        for text, field, form, conversion in super().parse(format_string):
+            if field is None or not form:
+                yield text, field, form, conversion
+            else:
+                measure, _, form_alone = f"{field}:{form}".rpartition(":")
+                yield text, measure, form_alone, conversion
 
     def get_field(
         self,
@@ -39,8 +48,9 @@ def tell(text: str, blocks: Sequence[Mapping[str, Measures]]) -> str:
     """Fill in the measured values of a text.
 
     ``{naive.bystander.p99_ms:.0f}`` is a measure, ``{… / …:.0f}`` a ratio, and after a ``|``
-    stands a unit to convert to: ``{naive.report.ready_p95_ms|s:.1f}``. Without blocks nothing is
-    measured, and only the text is checked.
+    stands a unit to convert to: ``{naive.report.ready_p95_ms|s:.1f}``. The format stands behind
+    the last colon, because there may be others: ``{naive.after:kill.bystander.p99_ms:.0f}``.
+    Without blocks nothing is measured, and only the text is checked.
 
     Raises:
         ValueError: a field is no expression, or its unit or format does not exist.

@@ -7,7 +7,7 @@ from typing import Any
 from offloop.bench.evidence import Guilty
 from offloop.bench.experiment import Experiment, find_experiments
 from offloop.bench.results import ExperimentResult
-from offloop.bench.validity import validity
+from offloop.bench.validity import Digests, validity
 from offloop.bench.verdicts import Judged, experiment_verdict, judge
 from offloop.load.log import RequestLog
 from offloop.load.records import ReportRow, RequestRow
@@ -20,8 +20,11 @@ DEADLINE_S = 10.0
 
 ACCEPTED = "2026-01-01T00:00:00.000Z"
 
-#: Digests of the reports of each arm that builds some.
-SAME_BYTES = {"naive": frozenset({"abc"}), "fixed": frozenset({"abc"})}
+#: Digests of the reports of each arm that builds some, by stream.
+SAME_BYTES = {arm: {"report": frozenset({"abc"})} for arm in ("naive", "fixed")}
+
+#: The queue of each stream of orders, as naive has none.
+NO_QUEUES = {"report": None}
 
 Block = dict[str, dict[str, float]]
 
@@ -44,15 +47,23 @@ def request(
     return RequestRow(name, due_s, sent_s, done_s, None if done_s is None else 200, 2, error)
 
 
-def report(
-    *, due_s: float = 1.0, seen_s: float | None = 2.0, status: str | None = "done", built_s: int = 1
+def report(  # noqa: PLR0913 - what may differ, each with a default
+    name: str = "report",
+    *,
+    due_s: float = 1.0,
+    seen_s: float | None = 2.0,
+    status: str | None = "done",
+    waited_s: int = 0,
+    built_s: int = 1,
 ) -> ReportRow:
-    """One followed report, accepted at `ACCEPTED` and finished `built_s` later if it is done."""
+    """One followed report, accepted at `ACCEPTED`, started `waited_s` and finished `built_s` later.
+
+    Finished if it is done.
+    """
+    started = f"2026-01-01T00:00:{waited_s:02}.000Z"
     finished = f"2026-01-01T00:00:{built_s:02}.000Z" if status == "done" else None
     sha256 = "abc" if status == "done" else None
-    return ReportRow(
-        "report", due_s, seen_s, "job", status, ACCEPTED, ACCEPTED, finished, 1, 2, sha256
-    )
+    return ReportRow(name, due_s, seen_s, "job", status, ACCEPTED, started, finished, 1, 2, sha256)
 
 
 def request_log(requests: Iterable[RequestRow], reports: Iterable[ReportRow] = ()) -> RequestLog:
@@ -85,9 +96,9 @@ def reports(seen_p95_ms: float) -> dict[str, float]:
         "report.sent": 3,
         "report.dispatch_lag_p99_ms": 2.0,
         "report.finished": 3,
-        "report.service_p50_ms": 600.0,
+        "report.run_p50_ms": 600.0,
         "report.seen_p95_ms": seen_p95_ms,
-        "report.cpu_s": 0.6,
+        "jobs.cpu_s": 0.6,
         "stack.processes": 2,
         "stack.memory_peak_bytes": 150e6,
     }
@@ -113,11 +124,9 @@ def block(**changes: Mapping[str, float | None]) -> Block:
     }
 
 
-def failed_checks(
-    blocks: list[Block], digests: Mapping[str, frozenset[str]] = SAME_BYTES
-) -> dict[str, Judged]:
+def failed_checks(blocks: list[Block], digests: Digests = SAME_BYTES) -> dict[str, Judged]:
     """The checks of validity that these blocks of `loop_blocking` do not pass."""
-    checks = validity(loop_blocking(), blocks, digests)
+    checks = validity(loop_blocking(), blocks, digests, NO_QUEUES)
     return {judged.id: judged for judged in checks if judged.ok is not True}
 
 
@@ -125,7 +134,7 @@ def result(blocks: list[Block], **changes: Any) -> ExperimentResult:  # noqa: AN
     """The result of an experiment of these blocks, judged as the runner does."""
     experiment = loop_blocking()
     expectations = [judge(expectation, blocks) for expectation in experiment.expect]
-    checks = validity(experiment, blocks, SAME_BYTES)
+    checks = validity(experiment, blocks, SAME_BYTES, NO_QUEUES)
     fields: dict[str, Any] = {
         "verdict": experiment_verdict(expectations, checks),
         "title": experiment.title,

@@ -14,6 +14,9 @@ from tests.bench.support import EXPERIMENTS
 
 SHIPPED = experiment_files(EXPERIMENTS)
 
+#: An order as a file writes it.
+ORDER = '{ shipped_from = 1995-01-01, shipped_to = 1995-01-02, format = "csv" }'
+
 Refusal = Callable[[str, str], str]
 
 
@@ -53,9 +56,11 @@ def test_naive_and_fixed_differ_in_exactly_one_thing(slug: str) -> None:
 
 @pytest.mark.parametrize("slug", SHIPPED)
 def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
-    arms = load_experiment(SHIPPED[slug]).arms
+    experiment = load_experiment(SHIPPED[slug])
+    arms, plain = experiment.arms, tuple(experiment.load.requests)
 
-    assert arms["baseline"] == arms["fixed"].model_copy(update={"streams": ("bystander",)})
+    if plain:
+        assert arms["baseline"] == arms["fixed"].model_copy(update={"streams": plain})
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             "drain_s = 10",
             "drain_s = 10\ndrian_s = 9",
-            ["load: there is no key 'drian_s'", "duration_s, drain_s, bystander"],
+            ["load: there is no key 'drian_s'", "duration_s, drain_s, overload, streams"],
         ),
         ('title = "', 'titel = "', ["there is no key 'titel'", "there is title, rule, question"]),
         (
@@ -75,14 +80,21 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             '"poisson", rate',
             '"poisson", speed = 1, rate',
-            ["load.bystander.poisson.speed: there is no such key", "there is kind, rate"],
+            [
+                "load.streams.bystander.arrivals.poisson.speed: there is no such key",
+                "there is kind, rate",
+            ],
         ),
-        ('"poisson"', '"poison"', ["load.bystander", "'poison'", "'constant', 'poisson', 'ramp'"]),
-        ("rate = 300", "rate = 0", ["load.bystander.poisson.rate", "greater than 0"]),
+        (
+            '"poisson"',
+            '"poison"',
+            ["load.streams.bystander.arrivals", "'poison'", "'constant', 'poisson', 'ramp'"],
+        ),
+        ("rate = 300", "rate = 0", ["streams.bystander.arrivals.poisson.rate", "greater than 0"]),
         (
             "naive_app.reports",
             "naiv_app.reports",
-            ["arms.naive.way: 'naiv_app.reports'", "there is naive_app.reports, fixed_app.reports"],
+            ["arms.naive.way: 'naiv_app.reports'", "naive_app.reports, fixed_app.reports"],
         ),
         ('"uvicorn"', '"gunicorn"', ["arms.naive.server", "should be 'uvicorn'"]),
         (
@@ -114,7 +126,11 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             "pools = {}",
             ["arms.naive.pools", "at least 1 item"],
         ),
-        ("[arms.naive]", "[arms.navie]", ["there is no [arms.naive]", "baseline, naive and fixed"]),
+        (
+            "[arms.naive]",
+            "[arms.navie]",
+            ["there is no [arms.naive]", "baseline and naive and fixed"],
+        ),
         ("[arms.naive]", '[arms."../naive"]', ["arms.../naive", "should match pattern"]),
         ("[arms.fixed]\n", "[[arms.fixed]]\n", ["arms.fixed", "valid dictionary"]),
         (
@@ -141,10 +157,38 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             '"naive.bystander.p99_ms / predicted.bystander.p50_ms"',
             ["looks at predicted.bystander.p50_ms", "there is only bystander.p99_ms"],
         ),
-        ("report_utilisation = 0.5", "report_utilisation = 1.5", ["load.report_utilisation", "1"]),
-        ("shipped_to = 1995", 'shipped_to = "soon" #', ["load.report.shipped_to", "date"]),
-        ('format = "csv"', 'format = "xlsx"', ["load.report.format", "'csv' or 'parquet'"]),
-        ('streams = ["bystander"]', 'streams = ["ping"]', ["arms.baseline.streams.0", "'report'"]),
+        ("utilisation = 0.5", "utilisation = 1.5", ["load.streams.report.utilisation", "than 1"]),
+        (
+            "utilisation = 0.5",
+            "utilisation = 0.5\nrate = 2",
+            ["load.streams.report: an order stream says how often in exactly one of", "and rate"],
+        ),
+        (
+            "utilisation = 0.5",
+            "",
+            ["exactly one of utilisation, rate, drain; this one has none"],
+        ),
+        (
+            "utilisation = 0.5",
+            "utilisation = 0.5\npriority = 1",
+            ["load.streams.report: there is no key 'priority'", "burst, utilisation, rate, drain"],
+        ),
+        ("request = ", "requests = ", ["load.streams.bystander: a stream says what is sent"]),
+        ('"GET /ping"', '"/ping"', ["load.streams.bystander.request", "match pattern"]),
+        ("[load.streams.report]", "[load.streams.Report]", ["load.streams.Report", "pattern"]),
+        ("to = 1995-06-30", 'to = "soon"', ["load.streams.report.order.shipped_to", "date"]),
+        ('format = "csv"', 'format = "xlsx"', ["report.order.format", "'csv' or 'parquet'"]),
+        (
+            'streams = ["bystander"]',
+            'streams = ["ping"]',
+            ["arms.baseline.streams names 'ping'; there is bystander, report"],
+        ),
+        ('streams = ["bystander"]', "streams = []", ["arms.baseline.streams is empty"]),
+        (
+            'way = "naive_app.reports"',
+            'way = "fixed_app.reports"',
+            ["[predict] is about one stream of orders that naive works off in the request"],
+        ),
         ('arm = "naive"\n', 'arm = "mine"\n', ["evidence is asked of the arm 'mine'", "naive"]),
         ("p99_ms:.0f}", "p99_ms|h:.0f}", ["story.gain: 'h' is not a unit", "there is s, MB"]),
         ("p99_ms:.0f}", "p99_ms:.0z}", ["story.gain", "format"]),
@@ -159,6 +203,32 @@ def test_a_mistake_is_refused_with_the_file_the_key_and_what_is_allowed(
     for words in said:
         assert words in message
     assert "CONTRIBUTING.md" in message
+
+
+def test_without_plain_requests_there_is_no_need_for_a_baseline(tmp_path: Path) -> None:
+    text = SHIPPED["loop_blocking"].read_text()
+    orders_only = text.replace('request = "GET /ping"', f"order = {ORDER}").replace(
+        'arrivals = { kind = "poisson", rate = 300 }', "rate = 3"
+    )
+    before, _, after = orders_only.partition("[arms.baseline]")
+    path = tmp_path / "orders_only.toml"
+    path.write_text(before + "[arms.naive]" + after.partition("[arms.naive]")[2])
+
+    with pytest.raises(ExperimentError) as refused:
+        load_experiment(path)
+
+    # Those that this file's expectations name are missing, but none is needed for itself.
+    assert "looks at baseline.bystander.p99_ms" in str(refused.value)
+    assert "there is no [arms.baseline]" not in str(refused.value)
+
+
+def test_an_arm_gets_all_streams_unless_it_names_some() -> None:
+    experiment = load_experiment(SHIPPED["loop_blocking"])
+
+    assert experiment.streams_of("naive") == ("bystander", "report")
+    assert experiment.streams_of("baseline") == ("bystander",)
+    assert experiment.orders_of("naive") == ("report",)
+    assert experiment.orders_of("baseline") == ()
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(refusal: Refusal) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from offloop.bench.events import Happened
 from offloop.bench.measures import ArmRun, Scrape, measure
 from offloop.load.log import RequestLog
 from offloop.stack.sampling import ResourceSample
@@ -8,18 +9,22 @@ from tests.bench.support import DEADLINE_S, report, request, request_log
 NOTHING = Scrape(before={}, after={})
 
 
-def arm_run(
+def arm_run(  # noqa: PLR0913 - what may differ, each with a default
     log: RequestLog,
     *,
     loop: Scrape = NOTHING,
     workers: tuple[Scrape, ...] = (),
     samples: tuple[ResourceSample, ...] = (),
     steal: float | None = None,
+    queued: bool = True,
+    happened: tuple[Happened, ...] = (),
 ) -> ArmRun:
     needed = {"fixed": 1, "worker-long-1": 2}
     return ArmRun(
         log,
+        happened=happened,
         api="fixed",
+        queued=queued,
         needed=needed,
         samples=samples,
         steal=steal,
@@ -98,6 +103,50 @@ def test_a_report_whose_times_the_server_does_not_tell_leaves_no_time_until_read
     assert found["report.seen_p95_ms"] == pytest.approx(1000)
 
 
+def test_each_stream_of_orders_has_measures_of_its_own() -> None:
+    rows = [report("short", built_s=1), report("long", built_s=9)]
+
+    found = measure(arm_run(request_log([request("short"), request("long")], rows)))
+
+    assert found["short.ready_p95_ms"] == pytest.approx(1000)
+    assert found["long.ready_p95_ms"] == pytest.approx(9000)
+    assert found["short.finished"] == found["long.finished"] == 1
+    assert found["jobs.lost"] == 0
+
+
+def test_a_report_waits_until_it_is_started_and_then_runs() -> None:
+    rows = [report(waited_s=4, built_s=6), report(waited_s=1, built_s=2)]
+
+    found = measure(arm_run(request_log([request("report")] * 2, rows)))
+
+    assert found["report.wait_p50_ms"] == pytest.approx(1000)
+    assert found["report.wait_p95_ms"] == pytest.approx(4000)
+    assert found["report.run_p50_ms"] == pytest.approx(1000)
+
+
+def test_a_report_that_was_never_started_has_waited_until_the_deadline() -> None:
+    rows = [report(), report(due_s=3.0, status="queued")._replace(started_at=None)]
+
+    found = measure(arm_run(request_log([request("report")] * 2, rows)))
+
+    assert found["report.wait_p95_ms"] == pytest.approx(1000 * (DEADLINE_S - 3))
+
+
+def test_how_long_a_report_waited_is_known_before_it_is_finished() -> None:
+    rows = [report(due_s=1.0, waited_s=2, status="running")]
+
+    found = measure(arm_run(request_log([request("report")], rows)))
+
+    assert found["report.wait_p95_ms"] == pytest.approx(2000)
+
+
+def test_where_there_is_no_queue_nobody_waits_in_it_not_even_for_no_time() -> None:
+    found = measure(arm_run(request_log([request("report")], [report()]), queued=False))
+
+    assert not [name for name in found if ".wait_" in name]
+    assert found["report.run_p50_ms"] == pytest.approx(1000)
+
+
 def test_without_followed_reports_nothing_is_said_about_any() -> None:
     found = measure(arm_run(request_log([request()])))
 
@@ -125,7 +174,7 @@ def test_a_service_without_metrics_has_no_loop_and_no_cpu_measures_rather_than_z
     found = measure(arm_run(request_log([request()]), workers=(NOTHING,)))
 
     assert not [name for name in found if name.startswith("loop.")]
-    assert "report.cpu_s" not in found
+    assert "jobs.cpu_s" not in found
 
 
 def test_a_counter_that_was_there_only_afterwards_has_not_grown_by_all_it_shows() -> None:
@@ -139,13 +188,13 @@ def test_cpu_per_report_is_over_all_workers() -> None:
 
     found = measure(arm_run(request_log([request()]), workers=workers))
 
-    assert found["report.cpu_s"] == pytest.approx((1.5 + 0.9) / 4)
+    assert found["jobs.cpu_s"] == pytest.approx((1.5 + 0.9) / 4)
 
 
 def test_cpu_per_report_is_absent_where_no_report_was_built() -> None:
     workers = (Scrape(cpu(2, 1.0), cpu(2, 1.0)),)
 
-    assert "report.cpu_s" not in measure(arm_run(request_log([request()]), workers=workers))
+    assert "jobs.cpu_s" not in measure(arm_run(request_log([request()]), workers=workers))
 
 
 def test_memory_adds_up_the_peaks_of_the_stack_and_of_everything_the_lab_runs() -> None:
@@ -173,3 +222,48 @@ def test_memory_of_a_stack_is_absent_if_one_of_its_services_was_never_sampled() 
 
     assert "stack.memory_peak_bytes" not in found
     assert found["api.memory_peak_bytes"] == 80
+
+
+def test_plain_requests_are_measured_apart_before_an_event_and_from_then_on() -> None:
+    rows = [
+        *(request(due_s=due_s) for due_s in (1.0, 2.0, 2.999)),
+        request(due_s=3.0, took_s=1.0),
+        request(due_s=4.0, error="reset"),
+    ]
+    freeze = Happened("freeze", ("redis",), at_s=3.0, lasted_s=1.5)
+
+    found = measure(arm_run(request_log(rows), happened=(freeze,)))
+
+    assert found["freeze.at_ms"] == 3000
+    assert found["freeze.lasted_ms"] == 1500
+    assert found["before:freeze.bystander.offered"] == 3
+    assert found["before:freeze.bystander.max_ms"] == pytest.approx(3)
+    assert found["before:freeze.bystander.failed"] == 0
+    assert found["after:freeze.bystander.offered"] == 2
+    assert found["after:freeze.bystander.p50_ms"] == pytest.approx(1001)
+    assert found["after:freeze.bystander.failed"] == 1
+    assert found["bystander.offered"] == 5
+
+
+def test_orders_have_no_phases() -> None:
+    log = request_log([request("report")], [report()])
+    kill = Happened("kill", ("worker-long-1",), at_s=0.5, lasted_s=None)
+
+    found = measure(arm_run(log, happened=(kill,)))
+
+    assert not [name for name in found if name.startswith(("before:", "after:"))]
+    assert "kill.lasted_ms" not in found
+
+
+def test_counters_of_a_process_that_was_restarted_begin_anew() -> None:
+    started = {"process_start_time_seconds": 100.0}
+    again = {"process_start_time_seconds": 200.0}
+    counted = {"offloop_loop_stalls_total": 9.0, "offloop_loop_lag_max_seconds": 0.1}
+    loop = Scrape(before=started | counted, after=again | counted)
+    worker = Scrape(before=started | cpu(9, 9.0), after=again | cpu(2, 1.0))
+
+    found = measure(arm_run(request_log([request()]), loop=loop, workers=(worker,)))
+
+    assert "loop.stalls" not in found
+    assert "loop.lag_max_ms" not in found
+    assert found["jobs.cpu_s"] == pytest.approx(0.5)

@@ -1,35 +1,80 @@
 import pytest
 
-from offloop.bench.plans import block_plan, report_rate
+from offloop.bench.experiment import Load
+from offloop.bench.plans import block_plan
+from offloop.bench.streams import OrderStream
+from offloop.load.arrivals import constant, poisson
 from offloop.load.plan import Plan
 from tests.bench.support import loop_blocking
 
 URL = "http://127.0.0.1:1"
 
+ORDER = {"shipped_from": "1995-01-01", "shipped_to": "1995-06-30", "format": "csv"}
 
-def plan(arm: str, *, seed: int = 1, report_s: float = 0.1) -> Plan:
-    return block_plan(loop_blocking(), arm, URL, report_s, seed, duration_s=60)
+
+def plan(arm: str, *, seed: int = 1, run_s: float = 0.1) -> Plan:
+    experiment = loop_blocking()
+    rates = {"report": experiment.load.orders["report"].per_second(run_s, slots=1)}
+    return block_plan(experiment.load, experiment.streams_of(arm), URL, rates, seed, duration_s=60)
 
 
 def due_s(laid_out: Plan) -> dict[str, list[float]]:
     return {stream.name: stream.due_s for stream in laid_out.streams}
 
 
-@pytest.mark.parametrize("report_s", [0.05, 0.6, 5.0])
-def test_reports_keep_a_server_busy_for_the_share_of_time_that_was_asked_for(
-    report_s: float,
-) -> None:
-    experiment = loop_blocking()
+def orders(**changes: object) -> OrderStream:
+    return OrderStream.model_validate({"order": ORDER, **changes})
 
-    busy = report_rate(experiment, report_s) * report_s
 
-    assert busy == pytest.approx(experiment.load.report_utilisation)
+@pytest.mark.parametrize("run_s", [0.05, 0.6, 5.0])
+def test_reports_keep_a_server_busy_for_the_share_of_time_that_was_asked_for(run_s: float) -> None:
+    assert orders(utilisation=0.5).per_second(run_s, slots=2) * run_s == pytest.approx(0.5)
+
+
+def test_a_rate_is_what_it_says_however_long_a_report_takes() -> None:
+    assert orders(rate=3).per_second(0.1, slots=1) == orders(rate=3).per_second(9, slots=2) == 3
+
+
+def test_twice_the_drain_rate_is_twice_what_all_slots_together_can_build() -> None:
+    assert orders(drain=2).per_second(run_s=0.5, slots=3) == pytest.approx(2 * 3 / 0.5)
 
 
 def test_the_plan_orders_as_many_reports_as_the_rate_says() -> None:
-    ordered = due_s(plan("naive", report_s=0.1))["report"]
+    ordered = due_s(plan("naive", run_s=0.1))["report"]
 
     assert len(ordered) == pytest.approx(60 * 0.5 / 0.1, abs=1)
+
+
+def test_the_schedule_of_a_seed_stays_the_same_from_version_to_version() -> None:
+    found = due_s(plan("naive", seed=7, run_s=0.6))
+
+    assert found == {
+        "bystander": poisson(300, 60, "7/bystander"),
+        "report": constant(0.5 / 0.6, 60, "7/report"),
+    }
+    assert found["bystander"][:3] == [0.003557, 0.007403, 0.011078]
+    assert found["report"][:3] == [0.267005, 1.467005, 2.667005]
+
+
+def test_orders_may_come_independently_of_each_other() -> None:
+    load = Load.model_validate(
+        {
+            "duration_s": 60,
+            "drain_s": 1,
+            "streams": {"long": {"order": ORDER, "rate": 2, "arrivals": "poisson"}},
+        }
+    )
+
+    found = due_s(block_plan(load, ("long",), URL, {"long": 2.0}, seed=7, duration_s=60))
+
+    assert found == {"long": poisson(2.0, 60, "7/long")}
+
+
+def test_orders_may_come_several_at_a_time_at_the_same_rate() -> None:
+    found = orders(rate=2, burst=2).due_times(2.0, duration_s=60, seed="x")
+
+    assert found == sorted(constant(1.0, 60, "x") * 2)
+    assert len(found) == 120
 
 
 def test_all_arms_of_a_block_get_the_same_requests_at_the_same_moments() -> None:
@@ -50,5 +95,7 @@ def test_reports_are_followed_until_they_are_there_and_bystanders_are_not() -> N
     streams = {stream.name: stream for stream in plan("fixed").streams}
 
     assert streams["report"].follow
+    assert streams["report"].method == "POST"
+    assert streams["report"].body == ORDER
     assert not streams["bystander"].follow
-    assert streams["report"].body == loop_blocking().load.report.model_dump(mode="json")
+    assert (streams["bystander"].method, streams["bystander"].path) == ("GET", "/ping")

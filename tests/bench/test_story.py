@@ -24,6 +24,12 @@ def test_a_unit_converts_milliseconds_to_seconds_and_bytes_to_megabytes() -> Non
     assert tell(text, BLOCKS) == "0.6 s and 110 MB"
 
 
+def test_a_phase_is_told_although_its_name_has_a_colon() -> None:
+    blocks = [{"naive": {"after:kill.bystander.p99_ms": 1500.0}}]
+
+    assert tell("{naive.after:kill.bystander.p99_ms|s:.1f} s", blocks) == "1.5 s"
+
+
 def test_what_was_not_measured_is_told_as_such_and_not_as_zero() -> None:
     assert tell("took {mine.p99_ms:.0f} ms", BLOCKS) == "took (not measured) ms"
     assert tell("{naive.memory_bytes / fixed.memory_bytes:.1f}", BLOCKS) == "(not measured)"

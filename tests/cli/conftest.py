@@ -23,6 +23,6 @@ def short(checkout: Checkout, data_set: Mapping[str, str]) -> Checkout:
     """
     checkout.change_experiment(
         ("duration_s = 3.5", "duration_s = 2"),
-        ("report_utilisation = 0.5", "report_utilisation = 0.2"),
+        ("\nutilisation = 0.5", "\nutilisation = 0.2"),
     )
     return replace(checkout, env=data_set)

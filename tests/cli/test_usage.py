@@ -109,7 +109,7 @@ def test_the_version_is_that_of_the_package() -> None:
         ([], ["stalls", "Start with: offloop bench", "bench", "list", "preflight", "load"]),
         (["bench"], ["0 pass, 1 fail, 2 usage or tool error, 3 no verdict", "130 interrupted",
                      "--quick", "--blocks", "--seed", "--json", "--all", "runs/latest",
-                     "Without any: loop_blocking"]),
+                     "Without any: the headline ones"]),
         (["list"], ["List the experiments"]),
         (["preflight"], ["what each lack means"]),
         (["up"], ["naive|fixed|both", "--slots POOL=N", ".offloop/up.json",

@@ -1,0 +1,107 @@
+"""What is done to a stack while its load runs: tables of an experiment file, and their targets."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+
+from offloop.stack.pools import Pool
+from offloop.stack.steps import STEPS
+from offloop.tables import Table
+
+BROKER, API, HOUSEKEEPING = "broker", "api", "housekeeping"
+
+#: What else than a pool or a slot something can be done to.
+PARTS = (BROKER, API, HOUSEKEEPING)
+
+#: The keys that each thing to do needs, and those that it may have.
+_NEEDS: Mapping[str, frozenset[str]] = {
+    "pause": frozenset({"for_s"}),
+    "kill": frozenset({"signal"}),
+    "restart": frozenset({"signal"}),
+    "scale": frozenset({"slots"}),
+}
+_ALLOWS: Mapping[str, frozenset[str]] = {"kill": frozenset({"for_s"})}
+_KEYS = ("for_s", "signal", "slots")
+
+
+def _known_step(name: str) -> str:
+    if name not in STEPS:
+        raise ValueError(f"{name!r} is not a step of the work; there is {', '.join(STEPS)}")
+    return name
+
+
+class Event(Table):
+    """One thing that happens once while an arm runs, in every arm that has what it is done to."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    #: ``pause`` freezes and thaws, ``kill`` ends and starts again `for_s` later or after the load,
+    #: ``restart`` ends and starts again at once, ``scale`` changes the number of slots.
+    do: Literal["pause", "kill", "restart", "scale"]
+    #: ``broker``, ``api``, ``housekeeping``, a pool (all its slots) or a slot, such as
+    #: ``worker-long-1``.
+    what: str
+    #: When: seconds after the load began,
+    at_s: float | None = Field(default=None, ge=0)
+    #: or as soon as a process reaches this step; of a pool, only the slot that does is meant.
+    at: Annotated[str, AfterValidator(_known_step)] | None = None
+    #: Seconds that a pause takes, or that a killed process is away.
+    for_s: PositiveFloat | None = None
+    #: How a process is ended.
+    signal: Literal["TERM", "KILL"] | None = None
+    #: Slots of the pool from then on.
+    slots: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if (self.at_s is None) == (self.at is None):
+            raise ValueError("an event happens either `at_s` seconds or `at` a step: say which")
+        given = {key for key in _KEYS if getattr(self, key) is not None}
+        needed = _NEEDS[self.do]
+        if missing := needed - given:
+            raise ValueError(f"to {self.do} it takes {' and '.join(sorted(missing))}")
+        if idle := given - needed - _ALLOWS.get(self.do, frozenset()):
+            raise ValueError(f"{' and '.join(sorted(idle))} means nothing to a {self.do}")
+        if self.do == "scale" and self.at is not None:
+            raise ValueError("slots are scaled `at_s` a moment, not `at` a step")
+        return self
+
+    def targets(self, pools: Mapping[str, Pool], *, has_tier: bool) -> tuple[str, ...]:
+        """Return what of an arm this is done to: parts, or slots by name; none if it has none.
+
+        Args:
+            pools: Those of the arm.
+            has_tier: Whether the arm has them, and a broker and housekeeping.
+        """
+        if self.what == API:
+            return (API,)
+        if not has_tier:
+            return ()
+        if self.what in PARTS:
+            return (self.what,)
+        slots = {name: slot_names(name, pool) for name, pool in pools.items()}
+        if self.what in slots:
+            return slots[self.what]
+        return (self.what,) if self.what in chain.from_iterable(slots.values()) else ()
+
+
+def slot_names(name: str, pool: Pool) -> tuple[str, ...]:
+    """Return the names of a pool's slots, which are those of their processes."""
+    return tuple(f"worker-{name}-{number + 1}" for number in range(pool.slots))
+
+
+class Happened(NamedTuple):
+    """An event that has happened.
+
+    Attributes:
+        id: Of the event.
+        what: The processes it was done to.
+        at_s: When, in seconds after second 0 of the load.
+        lasted_s: How long they were frozen or away; None where that has no meaning.
+    """
+
+    id: str
+    what: Sequence[str]
+    at_s: float
+    lasted_s: float | None

@@ -1,0 +1,215 @@
+"""Making the events of an experiment happen while the load of one arm runs."""
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from offloop.bench.events import PARTS, Event, Happened
+from offloop.bench.stage import Setting
+from offloop.stack import catalog
+from offloop.stack.service import Service
+from offloop.stack.steps import Trap
+from offloop.stack.supervisor import GRACE_S
+
+_SIGNALS = {"TERM": signal.SIGTERM, "KILL": signal.SIGKILL}
+
+#: Seconds between two looks whether a process has ended.
+_LOOK_S = 0.02
+
+
+class Happenings:
+    """What happens to one arm, each event in a thread of its own.
+
+    Use as a context manager around the load. Whatever is frozen or away then goes on, and is
+    started again, before it is left.
+
+    Attributes:
+        happened: What has happened, and when.
+    """
+
+    def __init__(self, setting: Setting, events: Sequence[Event]) -> None:
+        self.happened: list[Happened] = []
+        self._setting = setting
+        self._events = [event for event in events if setting.processes_of(event)]
+        self._threads: list[threading.Thread] = []
+        self._over = threading.Event()
+        self._aborted = False
+        self._errors: list[Exception] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._aborted = error is not None
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+        if error is None:
+            for failed in self._errors:
+                raise failed
+
+    def begin(self, start_monotonic_s: float) -> None:
+        """Let them happen; called again, it does nothing.
+
+        Args:
+            start_monotonic_s: Second 0 of the load, on CLOCK_MONOTONIC.
+        """
+        if self._threads:
+            return
+        for event in self._events:
+            one = _Happening(self._setting, event, start_monotonic_s, self._over)
+            name = f"event-{event.id}"
+            thread = threading.Thread(target=self._run, args=(one,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _run(self, one: "_Happening") -> None:
+        try:
+            if not one.wait_and_begin():
+                return
+            one.wait_for_the_end()
+            if self._aborted:
+                one.thaw()  # everything is about to be stopped
+                return
+            one.end()
+            self.happened.append(one.result())
+            self._over.wait()
+            if not self._aborted:
+                one.undo()
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
+            self._errors.append(error)
+
+
+class _Happening:
+    """One event from its beginning to its end."""
+
+    def __init__(
+        self, setting: Setting, event: Event, start_s: float, over: threading.Event
+    ) -> None:
+        self.event = event
+        self._setting = setting
+        self._stack = setting.stack
+        self._start_s = start_s
+        self._over = over
+        self._names = setting.processes_of(event)
+        self._began_s = 0.0
+        self._ended_s: float | None = None
+        self._changed: list[Service] = []
+        self._failed: Exception | None = None
+
+    def wait_and_begin(self) -> bool:
+        """Return once it has begun, or False if the load was over first."""
+        if self.event.at_s is not None:
+            if self._over.wait(max(0.0, self._start_s + self.event.at_s - time.monotonic())):
+                return False
+            self._begin(self._names)
+            return True
+        assert self._setting.steps is not None  # noqa: S101 - there is one where an event waits
+        assert self.event.at is not None  # noqa: S101 - an event has one of the two
+        trap = Trap(self.event.at, catches=self._is_meant, act=self._act)
+        self._setting.steps.set(trap)
+        while not trap.sprung.wait(_LOOK_S):
+            # Whoever walked into it at the last moment has to be looked after.
+            if self._over.is_set() and self._setting.steps.remove(trap):
+                return False
+        if self._failed is not None:
+            raise self._failed
+        return True
+
+    def _is_meant(self, pid: int) -> bool:
+        return self.event.what in PARTS or self._name_of(pid) in self._names
+
+    def _act(self, pid: int) -> None:
+        name = self._name_of(pid)
+        try:
+            self._begin(self._names if self.event.what in PARTS or name is None else (name,))
+        except Exception as error:  # noqa: BLE001 - raised by the thread of the event
+            self._failed = error
+
+    def _name_of(self, pid: int) -> str | None:
+        return next((name for name, pids in self._stack.pids().items() if pid in pids), None)
+
+    def _begin(self, names: tuple[str, ...]) -> None:
+        self._names = names
+        self._began_s = time.monotonic()
+        match self.event.do:
+            case "pause":
+                self._send(signal.SIGSTOP)
+            case "kill" | "restart":
+                self._send(_SIGNALS[self.event.signal or "TERM"])
+            case "scale":
+                self._scale()
+
+    def wait_for_the_end(self) -> None:
+        """Return when what was begun is to end."""
+        if self.event.for_s is not None:
+            # A pause is over with the load, at the latest; nobody would answer the lab meanwhile.
+            self._over.wait(max(0.0, self._began_s + self.event.for_s - time.monotonic()))
+        elif self.event.do == "kill":
+            self._over.wait()
+
+    def end(self) -> None:
+        """Let go on what was frozen; start again what was ended, and wait until it is ready."""
+        self.thaw()
+        if self.event.do in {"kill", "restart"}:
+            self._wait_until_ended()
+            for name in self._names:
+                self._stack.restart(name)
+        self._ended_s = time.monotonic()
+
+    def thaw(self) -> None:
+        """Let go on what was frozen."""
+        if self.event.do == "pause":
+            self._send(signal.SIGCONT)
+
+    def undo(self) -> None:
+        """Give back the slots that there were."""
+        if self.event.do != "scale":
+            return
+        known = {service.name for service in self._setting.services}
+        for service in self._changed:
+            if service.name in known:
+                self._stack.start(service)
+            else:
+                self._stack.stop(service.name)
+
+    def result(self) -> Happened:
+        """Return what has happened."""
+        lasted_s = None if self._ended_s is None else self._ended_s - self._began_s
+        return Happened(self.event.id, self._names, self._began_s - self._start_s, lasted_s)
+
+    def _send(self, number: signal.Signals) -> None:
+        for name in self._names:
+            self._stack.signal(name, number)
+
+    def _wait_until_ended(self) -> None:
+        # Asked to end a second time, a worker would drop the job that it is handing back.
+        deadline = time.monotonic() + GRACE_S
+        while time.monotonic() < deadline and not self._stack.pids().keys().isdisjoint(self._names):
+            time.sleep(_LOOK_S)
+
+    def _scale(self) -> None:
+        name, wanted = self.event.what, self.event.slots or 0
+        pool = self._setting.pools[name]
+        numbers = range(min(pool.slots, wanted) + 1, max(pool.slots, wanted) + 1)
+        if wanted < pool.slots:
+            self._changed = [
+                service
+                for service in self._setting.workers
+                if service.name in {f"worker-{name}-{number}" for number in numbers}
+            ]
+            self._stack.stop(*(service.name for service in self._changed))
+        else:
+            add = partial(catalog.worker, name, pool=pool, tier=self._setting.arm.tier)
+            self._changed = [add(number, site=self._setting.site) for number in numbers]
+            self._stack.start(*self._changed)
+        self._names = tuple(service.name for service in self._changed)

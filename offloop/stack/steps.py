@@ -1,0 +1,132 @@
+"""The other end of the steps that work announces: who reaches which, and traps to act there.
+
+A process that is started with the path of the socket in its environment says on it which step it
+has reached, `PID STEP JOB_ID` a line, and waits for one byte before it goes on.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+#: The steps in their order. The lab imports nothing of the work; a test compares the two.
+STEPS = (
+    *("fetch", "write", "before_rename", "after_rename"),
+    *("after_billing", "before_ack", "idle"),
+)
+
+
+@dataclass(eq=False)
+class Trap:
+    """Waits for a process at a step, once.
+
+    Attributes:
+        step: Where.
+        catches: Whether a process, by its id, is one that is waited for.
+        act: What to do with it. The process stays where it is until this returns.
+        sprung: Set when it is done.
+    """
+
+    step: str
+    catches: Callable[[int], bool]
+    act: Callable[[int], object]
+    sprung: threading.Event = field(default_factory=threading.Event)
+
+
+class StepServer:
+    """Listens on a Unix socket; everything goes on at once that does not walk into a trap."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._traps: list[Trap] = []
+        self._open: set[socket.socket] = set()
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+
+    def __enter__(self) -> Self:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        listener.listen()
+        self._begin(self._accept, listener)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._closing = True
+            for each in self._open:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+            threads = list(self._threads)
+        for thread in threads:
+            thread.join()
+
+    def set(self, trap: Trap) -> None:
+        """Wait for somebody at a step; who is there already is not caught."""
+        with self._lock:
+            self._traps.append(trap)
+
+    def remove(self, trap: Trap) -> bool:
+        """Wait no more, and return whether nobody had walked into it."""
+        with self._lock:
+            try:
+                self._traps.remove(trap)
+            except ValueError:
+                return False
+            return True
+
+    def _begin(self, run: Callable[[socket.socket], None], connection: socket.socket) -> None:
+        thread = threading.Thread(target=run, args=(connection,), name="steps", daemon=True)
+        with self._lock:
+            if self._closing:
+                connection.close()
+                return
+            self._open.add(connection)
+            self._threads.append(thread)
+        thread.start()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with self._closed_after(listener), contextlib.suppress(OSError):
+            while True:
+                self._begin(self._serve, listener.accept()[0])
+
+    def _serve(self, connection: socket.socket) -> None:
+        # Whoever is at the other end may be killed at any moment, not least by a trap.
+        with (
+            self._closed_after(connection),
+            contextlib.suppress(OSError),
+            connection.makefile("rb") as lines,
+        ):
+            for line in lines:
+                pid, step, _ = line.decode().split()
+                self._reached(int(pid), step)
+                connection.sendall(b".")
+
+    def _reached(self, pid: int, step: str) -> None:
+        with self._lock:
+            waiting = [trap for trap in self._traps if trap.step == step]
+        trap = next((trap for trap in waiting if trap.catches(pid)), None)
+        if trap is None or not self.remove(trap):
+            return  # not waited for, or another process was faster
+        try:
+            trap.act(pid)
+        finally:
+            trap.sprung.set()
+
+    @contextlib.contextmanager
+    def _closed_after(self, connection: socket.socket) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+                connection.close()
