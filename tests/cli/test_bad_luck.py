@@ -67,6 +67,7 @@ def test_a_broker_that_does_not_answer_is_explained(checkout: Checkout, command:
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_a_service_that_dies_is_named_with_the_end_of_its_log(short: Checkout) -> None:
     bench = short.start("bench", "--blocks", "2")
     read_until(bench, "block 1 of 2: naive")
@@ -86,6 +87,7 @@ def test_a_service_that_dies_is_named_with_the_end_of_its_log(short: Checkout) -
     assert run["verdict"] == "no_verdict"
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_blocks_so_far_and_leaves_nothing_running(short: Checkout) -> None:
     bench = short.start("bench", "--blocks", "2")
     read_until(bench, "block 2 of 2: ")
@@ -107,6 +109,7 @@ def test_ctrl_c_keeps_the_blocks_so_far_and_leaves_nothing_running(short: Checko
     assert (short.runs / "latest" / "requests.parquet").exists()
 
 
+@pytest.mark.slow
 def test_a_lab_that_is_killed_takes_everything_with_it_and_its_run_is_marked(
     short: Checkout,
 ) -> None:

@@ -237,6 +237,7 @@ def test_a_second_one_in_the_same_checkout_is_refused(both: Up) -> None:
     assert both.services() == before
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_everything_and_jobs_are_there_the_next_time(small: Checkout) -> None:
     up = start(small, "fixed", "--slots", "long=2")
     assert up.services().keys() == {*FIXED_SIDE, "worker-long-2"}
@@ -262,6 +263,7 @@ def test_ctrl_c_stops_everything_and_jobs_are_there_the_next_time(small: Checkou
     again.interrupt()
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_takes_everything_with_it_and_is_no_obstacle_to_the_next(
     small: Checkout,
 ) -> None:

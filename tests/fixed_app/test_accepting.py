@@ -156,6 +156,9 @@ def test_keys_expire_before_the_jobs_that_they_stand_for(client: httpx.Client, s
     job_id = post(client, "a-key").json()["job_id"]
 
     with Redis.from_url(f"{small.site.redis_url}/1") as records:
+        assert records.ttl("idempotency:a-key") > 0
+        assert records.ttl(f"job:{job_id}") == -1  # as long as the job has not come to its end
+        client.delete(f"/reports/{job_id}")
         assert 0 < records.ttl("idempotency:a-key") <= records.ttl(f"job:{job_id}")
 
 

@@ -197,7 +197,7 @@ def held(rungs: Rungs, name: str, step: Step) -> Iterator[Future[httpx.Response]
 ON_THE_LOOP = {"inline", "chunked", "group_by", "background_task_async"}
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inline", *BUILDING])
 def test_work_on_the_loop_keeps_a_bystander_waiting_and_work_elsewhere_does_not(
     rungs: Rungs, name: str
@@ -240,7 +240,7 @@ def test_between_two_chunks_others_have_a_turn(tmp_path: Path) -> None:
     assert sha256 == whole.result.sha256
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_task_in_a_thread_can_be_followed_while_it_runs(rungs: Rungs) -> None:
     client = rungs.client("background_task_sync")
 
@@ -254,7 +254,7 @@ def test_a_task_in_a_thread_can_be_followed_while_it_runs(rungs: Rungs) -> None:
     assert follow(client, ordered.result())["status"] == "done"
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_a_background_task_is_lost_with_its_process(rungs: Rungs, name: str) -> None:
     stack, client = rungs.shop.stack, rungs.client(name)
@@ -275,7 +275,7 @@ def test_a_background_task_is_lost_with_its_process(rungs: Rungs, name: str) -> 
     assert client.get(f"{accepted.headers['Location']}/file").status_code == 409
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_pool_that_has_lost_a_process_builds_nothing_until_the_restart(rungs: Rungs) -> None:
     name, client = "process_pool", rungs.client("process_pool")
 
@@ -336,7 +336,7 @@ def frozen(fragile: Frozen) -> Iterator[Frozen]:
     fragile.go_on()
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_sending_in_the_request_holds_up_everybody_while_the_broker_is_frozen(
     frozen: Frozen,
 ) -> None:
@@ -358,7 +358,7 @@ def test_sending_in_the_request_holds_up_everybody_while_the_broker_is_frozen(
         assert follow(client, ordered.result())["status"] == "done"
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["send_in_thread", "fixed"])
 def test_handing_over_elsewhere_holds_up_nobody_while_the_broker_is_frozen(
     frozen: Frozen, name: str

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
-from reports.build import CHUNK_LINES, price_and_publish
+from reports.build import CHUNK_LINES, PROGRESS_SECONDS, price_and_publish
 from reports.files import COLUMNS, ROW_GROUP_CHUNKS
 from reports.lines import stream_lines
 from reports.rows import LineRow
@@ -253,7 +253,7 @@ def test_progress_grows_and_ends_with_all_lines(year: list[LineRow], tmp_path: P
 
     def slow() -> Iterator[Sequence[LineRow]]:
         for start in range(0, len(year), CHUNK_LINES):
-            burn(0.3)  # longer than PROGRESS_SECONDS, so that every chunk is told
+            burn(1.2 * PROGRESS_SECONDS)  # so that every chunk is told
             yield year[start : start + CHUNK_LINES]
 
     price_and_publish(slow(), year_spec(ReportFormat.CSV), tmp_path / "r", seen.append)

@@ -100,6 +100,7 @@ def killed_at(step: Step, tier: str, folder: Path, data_set: Mapping[str, str]) 
             yield Killed(shop, client, follow(client, accepted))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("tier", "times"), [(NAIVE_TIER, 2), ("workers.fixed", 1)])
 def test_killed_after_billing_the_naive_tier_bills_twice_and_the_fixed_one_once(
     tmp_path: Path, data_set: Mapping[str, str], tier: str, times: int
@@ -109,6 +110,7 @@ def test_killed_after_billing_the_naive_tier_bills_twice_and_the_fixed_one_once(
         assert entries(killed.shop, killed.job) == times
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_the_naive_tier_serves_the_torn_file_as_if_it_were_whole(
     tmp_path: Path, data_set: Mapping[str, str], fixed: httpx.Client
 ) -> None:
@@ -123,6 +125,7 @@ def test_killed_while_it_writes_the_naive_tier_serves_the_torn_file_as_if_it_wer
         assert answer.headers["Repr-Digest"] == f"sha-256=:{digest}:"
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_the_fixed_tier_serves_the_whole_file_and_leaves_no_other(
     tmp_path: Path, data_set: Mapping[str, str], fixed: httpx.Client
 ) -> None:
