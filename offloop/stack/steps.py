@@ -1,4 +1,4 @@
-"""The other end of the steps that work announces: who reaches which, and traps to act there.
+"""The other end of the steps that work announces (`reports.steps`): who reaches which, and traps.
 
 A process that is started with the path of the socket in its environment says on it which step it
 has reached, `PID STEP JOB_ID` a line, and waits for one byte before it goes on.
@@ -20,30 +20,40 @@ STEPS = (
 )
 
 
-@dataclass(eq=False)
-class Trap:
-    """Waits for a process at a step, once.
+@dataclass(frozen=True)
+class Announcement:
+    """A process has reached a step.
 
     Attributes:
-        step: Where.
-        catches: Whether a process, by its id, is one that is waited for.
-        act: What to do with it. The process stays where it is until this returns.
-        sprung: Set when it is done.
+        pid: Which process.
+        step: What it has reached.
+        job_id: With which job, if it knows; empty otherwise.
     """
 
+    pid: int
     step: str
-    catches: Callable[[int], bool]
-    act: Callable[[int], object]
-    sprung: threading.Event = field(default_factory=threading.Event)
+    job_id: str
 
 
-class StepServer:
-    """Listens on a Unix socket; everything goes on at once that does not walk into a trap."""
+class StepListener:
+    """Listens on a Unix socket. Processes may die at any moment, also in the middle of a line.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Where the socket goes.
+        reached: Told of every step, from a thread; the process goes on when this returns.
+        gone: Told of the id of every process whose connection has ended.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        reached: Callable[[Announcement], None],
+        gone: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self.path = path
+        self._told_reached = reached
+        self._told_gone = gone
         self._lock = threading.Lock()
-        self._traps: list[Trap] = []
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._closing = False
@@ -70,20 +80,6 @@ class StepServer:
         for thread in threads:
             thread.join()
 
-    def set(self, trap: Trap) -> None:
-        """Wait for somebody at a step; who is there already is not caught."""
-        with self._lock:
-            self._traps.append(trap)
-
-    def remove(self, trap: Trap) -> bool:
-        """Wait no more, and return whether nobody had walked into it."""
-        with self._lock:
-            try:
-                self._traps.remove(trap)
-            except ValueError:
-                return False
-            return True
-
     def _begin(self, run: Callable[[socket.socket], None], connection: socket.socket) -> None:
         thread = threading.Thread(target=run, args=(connection,), name="steps", daemon=True)
         with self._lock:
@@ -100,27 +96,20 @@ class StepServer:
                 self._begin(self._serve, listener.accept()[0])
 
     def _serve(self, connection: socket.socket) -> None:
-        # Whoever is at the other end may be killed at any moment, not least by a trap.
+        pid: int | None = None
         with (
             self._closed_after(connection),
             contextlib.suppress(OSError),
             connection.makefile("rb") as lines,
         ):
             for line in lines:
-                pid, step, _ = line.decode().split()
-                self._reached(int(pid), step)
-                connection.sendall(b".")
-
-    def _reached(self, pid: int, step: str) -> None:
-        with self._lock:
-            waiting = [trap for trap in self._traps if trap.step == step]
-        trap = next((trap for trap in waiting if trap.catches(pid)), None)
-        if trap is None or not self.remove(trap):
-            return  # not waited for, or another process was faster
-        try:
-            trap.act(pid)
-        finally:
-            trap.sprung.set()
+                if line.endswith(b"\n"):  # or its writer died in the middle of it
+                    announced = _parse(line)
+                    pid = announced.pid
+                    self._told_reached(announced)
+                    connection.sendall(b".")
+        if pid is not None:
+            self._told_gone(pid)
 
     @contextlib.contextmanager
     def _closed_after(self, connection: socket.socket) -> Iterator[None]:
@@ -130,3 +119,59 @@ class StepServer:
             with self._lock:
                 self._open.discard(connection)
                 connection.close()
+
+
+def _parse(line: bytes) -> Announcement:
+    pid, step, job_id = line.decode().split()
+    return Announcement(int(pid), step, "" if job_id == "-" else job_id)
+
+
+@dataclass(eq=False)
+class Trap:
+    """Waits for a process at a step, once.
+
+    Attributes:
+        step: Where.
+        catches: Whether a process, by its id, is one that is waited for.
+        act: What to do with it. The process stays where it is until this returns.
+        sprung: Set when it is done.
+    """
+
+    step: str
+    catches: Callable[[int], bool]
+    act: Callable[[int], object]
+    sprung: threading.Event = field(default_factory=threading.Event)
+
+
+class StepServer(StepListener):
+    """Everything goes on at once that does not walk into a trap."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, self._reached)
+        self._traps_lock = threading.Lock()
+        self._traps: list[Trap] = []
+
+    def set(self, trap: Trap) -> None:
+        """Wait for somebody at a step; who is there already is not caught."""
+        with self._traps_lock:
+            self._traps.append(trap)
+
+    def remove(self, trap: Trap) -> bool:
+        """Wait no more, and return whether nobody had walked into it."""
+        with self._traps_lock:
+            try:
+                self._traps.remove(trap)
+            except ValueError:
+                return False
+            return True
+
+    def _reached(self, announced: Announcement) -> None:
+        with self._traps_lock:
+            waiting = [trap for trap in self._traps if trap.step == announced.step]
+        trap = next((trap for trap in waiting if trap.catches(announced.pid)), None)
+        if trap is None or not self.remove(trap):
+            return  # not waited for, or another process was faster
+        try:
+            trap.act(announced.pid)
+        finally:
+            trap.sprung.set()

@@ -1,14 +1,15 @@
 """The other end of `reports.steps`: knows where each slot is, and can hold it there."""
 
 import contextlib
-import socket
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from offloop.stack.steps import Announcement, StepListener
 from reports.steps import Step
 
 
@@ -81,10 +82,8 @@ class StepServer:
         self._lock = threading.Lock()
         self._traps: list[Trap] = []
         self._latest: dict[str, Sighting] = {}
-        self._open: set[socket.socket] = set()
-        self._threads: list[threading.Thread] = []
         self._slots = tuple(slots)
-        self._closing = False
+        self._listening = contextlib.ExitStack()
 
     def path(self, slot: str) -> Path:
         """Where a slot finds us."""
@@ -93,10 +92,10 @@ class StepServer:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         for slot in self._slots:
-            listener = socket.socket(socket.AF_UNIX)
-            listener.bind(str(self.path(slot)))
-            listener.listen()
-            self._begin(self._accept, listener, slot)
+            listener = StepListener(
+                self.path(slot), partial(self._reached, slot), partial(self._gone, slot)
+            )
+            self._listening.enter_context(listener)
         return self
 
     def __exit__(
@@ -105,14 +104,7 @@ class StepServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._lock:
-            self._closing = True
-            for each in self._open:
-                with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-            threads = list(self._threads)
-        for thread in threads:
-            thread.join()
+        self._listening.close()
 
     def set(self, trap: Trap) -> Trap:
         """Wait for somebody at a step; what is there already is not caught."""
@@ -134,42 +126,10 @@ class StepServer:
         with self._lock:
             return self._latest.get(slot)
 
-    def _begin(
-        self, run: Callable[[socket.socket, str], None], connection: socket.socket, slot: str
-    ) -> None:
-        thread = threading.Thread(target=run, args=(connection, slot), daemon=True)
+    def _reached(self, slot: str, announced: Announcement) -> None:
         with self._lock:
-            if self._closing:
-                connection.close()
-                return
-            self._open.add(connection)
-            self._threads.append(thread)
-        thread.start()
-
-    def _accept(self, listener: socket.socket, slot: str) -> None:
-        with self._closed_after(listener), contextlib.suppress(OSError):
-            while True:
-                self._begin(self._serve, listener.accept()[0], slot)
-
-    def _serve(self, connection: socket.socket, slot: str) -> None:
-        sighting: Sighting | None = None
-        with (
-            self._closed_after(connection),
-            contextlib.suppress(OSError),
-            connection.makefile("rb") as lines,
-        ):
-            for line in lines:
-                if line.endswith(b"\n"):  # or its writer died in the middle of it
-                    sighting = _sighting(slot, line, sighting)
-                    self._reached(sighting)
-                    connection.sendall(b".")
-        with self._lock:
-            if self._latest.get(slot) == sighting:
-                self._latest.pop(slot, None)
-
-    def _reached(self, sighting: Sighting) -> None:
-        with self._lock:
-            self._latest[sighting.slot] = sighting
+            sighting = _sighting(slot, announced, self._latest.get(slot))
+            self._latest[slot] = sighting
             trap = next((trap for trap in self._traps if trap.catches(sighting)), None)
             if trap is not None:
                 self._traps.remove(trap)
@@ -180,20 +140,16 @@ class StepServer:
             finally:
                 trap.sprung.set()
 
-    @contextlib.contextmanager
-    def _closed_after(self, connection: socket.socket) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._open.discard(connection)
-                connection.close()
+    def _gone(self, slot: str, pid: int) -> None:
+        with self._lock:
+            latest = self._latest.get(slot)
+            if latest is not None and latest.pid == pid:
+                del self._latest[slot]
 
 
-def _sighting(slot: str, line: bytes, before: Sighting | None) -> Sighting:
-    pid, name, job_id = line.decode().split()
-    step = Step(name)
-    if job_id == "-":
-        # What writes a file does not know for which job: for the one that was fetched.
-        job_id = before.job_id if before is not None and step is not Step.IDLE else ""
-    return Sighting(slot, int(pid), step, job_id)
+def _sighting(slot: str, announced: Announcement, before: Sighting | None) -> Sighting:
+    step, job_id = Step(announced.step), announced.job_id
+    # What writes a file does not know for which job: for the one that was fetched.
+    if not job_id and step is not Step.IDLE and before and before.pid == announced.pid:
+        job_id = before.job_id
+    return Sighting(slot, announced.pid, step, job_id)
