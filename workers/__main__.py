@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Annotated, TypeVar
 
 import typer
+from pydantic import ValidationError
 from redis.exceptions import RedisError
 from rich import box
 from rich.console import Console
@@ -39,9 +40,14 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (BrokerUnavailableError, RedisError) as error:
+        reason = str(error).rstrip(".")
         raise typer.BadParameter(
-            f"the broker does not answer: {error}. Is it running, and does OFFLOOP_REDIS_URL "
+            f"the broker does not answer: {reason}. Is it running, and does OFFLOOP_REDIS_URL "
             "name it?"
+        ) from error
+    except ValidationError as error:
+        raise typer.BadParameter(
+            "; ".join(wrong["msg"].removeprefix("Value error, ") for wrong in error.errors())
         ) from error
 
 

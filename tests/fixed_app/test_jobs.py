@@ -163,3 +163,15 @@ def test_operators_are_told_that_no_callback_was_given_up(idle: tuple[Shop, Serv
     assert (listed.returncode, unknown.returncode) == (0, 2)
     assert "given up" in listed.stdout
     assert "no-such-event" in unknown.stderr
+
+
+def test_operators_are_told_of_settings_that_cannot_work(
+    idle: tuple[Shop, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OFFLOOP_CALLBACK_HOSTS", "example.test")
+
+    listed = operate(idle[0], "list")
+
+    assert listed.returncode == 2
+    assert "OFFLOOP_WEBHOOK_SECRET" in listed.stderr
+    assert "Traceback" not in listed.stderr
