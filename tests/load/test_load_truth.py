@@ -51,7 +51,7 @@ def measured_and_true(
     return log, measured, true
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("due_s", "stall_s", "every_s"),
     [

@@ -13,7 +13,7 @@ import pytest
 from tests.receiver import Receiver, status
 from tests.shop import DAY, EVERYTHING, FIXED, client_of, follow, open_shop, wait_for
 
-pytestmark = pytest.mark.medium
+pytestmark = pytest.mark.slow
 
 SECRET = "whsec_" + b64encode(b"twenty-four random bytes").decode()
 
