@@ -13,10 +13,5 @@ _log = logging.getLogger("offloop.audit")
 
 async def audit(job_id: str, spec: ReportSpec) -> None:
     """Write down who ordered what. ``async``, so that it takes no thread of the pool."""
-    _log.info(
-        "report ordered job_id=%s shipped_from=%s shipped_to=%s format=%s",
-        job_id,
-        spec.shipped_from,
-        spec.shipped_to,
-        spec.format,
-    )
+    order = spec.model_dump(mode="json", include=set(ReportSpec.model_fields))
+    _log.info("report ordered", extra={"job_id": job_id, **order})

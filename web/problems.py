@@ -13,6 +13,7 @@ from starlette.status import (
     HTTP_500_INTERNAL_SERVER_ERROR,
 )
 
+from offloop.telemetry import current_request_id
 from reports.models import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -91,8 +92,10 @@ async def _on_invalid_request(_: Request, error: Exception) -> Response:
 
 
 async def _on_crash(_: Request, __: Exception) -> Response:
-    # The server logs the traceback; the client gets none of it.
-    return problem_response(_unexplained(HTTP_500_INTERNAL_SERVER_ERROR))
+    # The server logs the traceback; the client gets none of it, but the id by which to ask for it.
+    # Other answers have it from `telemetry.RequestTelemetry`, which a crash leaves behind.
+    headers = {"X-Request-Id": current_request_id() or ""}
+    return problem_response(_unexplained(HTTP_500_INTERNAL_SERVER_ERROR), headers)
 
 
 def _malformed(detail: str) -> Problem:

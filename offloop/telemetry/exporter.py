@@ -5,12 +5,13 @@ Never by the app itself: a blocked event loop could not be asked why.
 
 import logging
 import threading
+from collections.abc import Sequence
 from typing import Self
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
 
-ADDRESS = "127.0.0.1"
+from offloop.telemetry.settings import LOOPBACK, TelemetrySettings
 
 logger = logging.getLogger("offloop.telemetry")
 
@@ -44,27 +45,45 @@ class Exporter:
         self._server = self._thread = self.port = None
 
 
-def serve_metrics(port: int | None, registry: CollectorRegistry = REGISTRY) -> Exporter:
-    """Serve the metrics of a registry on loopback, from a thread.
+def serve_metrics(
+    port: int | Sequence[int] | None,
+    registry: CollectorRegistry = REGISTRY,
+    *,
+    host: str = LOOPBACK,
+) -> Exporter:
+    """Serve the metrics of a registry from a thread.
 
     A port that cannot be listened on is logged, not raised: a service without metrics is better
     than no service.
 
     Args:
-        port: Where to listen; None or 0 to serve nothing.
+        port: Where to listen; None or 0 to serve nothing. Of several, the first that is free: each
+            of as many processes finds one, also one that takes another's place.
         registry: What to serve.
+        host: Address to listen on.
     """
-    if not port:
-        return Exporter(None, None)
-    try:
-        server, thread = start_http_server(port, addr=ADDRESS, registry=registry)
-    except OSError as error:
+    ports = [port] if isinstance(port, int) else port or ()
+    taken: dict[int, str | None] = {}
+    for each in filter(None, ports):
+        try:
+            return Exporter(*start_http_server(each, addr=host, registry=registry))
+        except OSError as error:
+            taken[each] = error.strerror
+    if taken:
         logger.warning(
-            "metrics are not served: %s:%d cannot be listened on (%s). The service goes on without "
+            "metrics are not served: %s cannot be listened on (%s). The service goes on without "
             "them; choose another port, or end the process that holds this one",
-            ADDRESS,
-            port,
-            error.strerror,
+            ", ".join(f"{host}:{each}" for each in taken),
+            ", ".join(sorted({str(reason) for reason in taken.values()})),
         )
-        return Exporter(None, None)
-    return Exporter(server, thread)
+    return Exporter(None, None)
+
+
+def serve_metrics_as_set(registry: CollectorRegistry = REGISTRY) -> Exporter:
+    """Serve the metrics of a registry where the environment says (`TelemetrySettings`).
+
+    Raises:
+        WrongSettingError: What it says cannot be understood.
+    """
+    settings = TelemetrySettings.from_environment()
+    return serve_metrics(settings.metrics_ports, registry, host=settings.metrics_host)

@@ -1,13 +1,13 @@
 """Notices, times and names what blocks an event loop.
 
 A heartbeat in the loop becomes due every 20 ms; how late it runs is the lag. A watchdog thread
-looks on: when the heartbeat is overdue it reads, again and again, where the loop's thread is.
-Nothing is patched, and any event loop that has `call_later` will do.
+looks on: when the heartbeat is overdue it reads, again and again, where the loop's thread is; the
+garbage collector says itself when it runs. Nothing is patched, and any event loop that has
+`call_later` will do.
 """
 
 import asyncio
 import contextlib
-import logging
 import queue
 import threading
 import time
@@ -18,35 +18,27 @@ from typing import Self
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from offloop.telemetry.collecting import CollectionPauses
 from offloop.telemetry.culprit import Site, current_site, most_common
 from offloop.telemetry.lag import WindowMaximum, swallowed
+from offloop.telemetry.stalls import Stall, StallLog, StallMetric
 
 #: Seconds between two heartbeats of a loop that is not blocked.
 HEARTBEAT_S = 0.02
 
-#: Seconds of lag from which on it is a stall: the limit for an answer to feel instant (J. Nielsen,
-#: Usability Engineering, 1993, chapter 5). Garbage collections stay well below.
+#: Seconds for which a loop that is blocked stalls: the limit for an answer to feel instant
+#: (J. Nielsen, Usability Engineering, 1993, chapter 5).
 STALL_THRESHOLD_S = 0.1
 
 #: Seconds that the maximum looks back: at least two scrapes at the usual interval of 5 s.
 WINDOW_S = 15.0
 
-LOG_FORMAT = (
-    "event loop stalled stall_s=%(stall_s)s file=%(file)s function=%(function)s line=%(line)s "
-    "suppressed=%(suppressed)s"
-)
-
-#: Seconds between two log lines about stalls.
-LOG_EVERY_S = 1.0
-
 #: Seconds. Fine where a healthy loop is, coarse where any value is bad.
 LAG_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
-logger = logging.getLogger("offloop.telemetry")
-
 
 @dataclass(frozen=True)
-class _Stall:
+class _Late:
     """A heartbeat that was too late.
 
     Attributes:
@@ -61,18 +53,21 @@ class _Stall:
 class LoopMonitor:
     """Watches the running event loop between `start` and `stop`; use as a context manager.
 
-    Every stall is counted, its length is added to the time lost, and a warning `event loop stalled`
-    is logged with `stall_s`, `file`, `function` and `line` (also as attributes of the log record),
-    at most once a second; `suppressed` counts those not logged since the last one. The culprit is
-    the function seen most often while the loop was late. It is unknown if the watchdog could not
-    run either, because native code kept the interpreter to itself.
+    Every stall is counted, its length is added to the time lost and to that of its culprit, and a
+    warning `event loop stalled` is logged with `stall_s`, `cause`, `file`, `function`, `line` and
+    `endpoint` (also as attributes of the log record), at most once a second; `suppressed` counts
+    those not logged since the last one. The culprit is the function seen most often while the loop
+    was late. It is unknown if the watchdog could not run either, because native code kept the
+    interpreter to itself, and nobody is blamed for what the garbage collector took.
 
     Lag is a lower bound for how long the loop was blocked, because the blocking began before the
-    heartbeat was due: half a heartbeat on average, which `stall_s` and the time lost include.
+    heartbeat was due: half a heartbeat on average, which the length of a stall and the time lost
+    include.
 
     Args:
         registry: Where the metrics are registered while the monitor runs.
-        stall_threshold_s: Lag, in seconds, from which on it is a stall.
+        stall_threshold_s: Seconds. A loop that was blocked for as long has stalled; of what is up
+            to one heartbeat shorter, some is counted too.
     """
 
     def __init__(
@@ -82,7 +77,8 @@ class LoopMonitor:
         stall_threshold_s: float = STALL_THRESHOLD_S,
     ) -> None:
         self._registry = registry
-        self._threshold_s = stall_threshold_s
+        # Blocked for the threshold, the loop may be late by a heartbeat less.
+        self._late_s = max(stall_threshold_s - HEARTBEAT_S, HEARTBEAT_S)
         self._lag = Histogram(
             "offloop_loop_lag_seconds",
             "How late the event loop ran a heartbeat due every 20 ms. A stall counts once for "
@@ -99,7 +95,7 @@ class LoopMonitor:
         self._lag_max.set_function(self._read_maximum)
         self._stalls = Counter(
             "offloop_loop_stalls",
-            f"Times the event loop lagged by {stall_threshold_s:g} s or more.",
+            f"Times the event loop was blocked for {stall_threshold_s:g} s or more.",
             registry=None,
         )
         self._lost = Counter(
@@ -107,10 +103,15 @@ class LoopMonitor:
             "Time for which the event loop ran nothing else because of stalls.",
             registry=None,
         )
-        self._metrics = (self._lag, self._lag_max, self._stalls, self._lost)
+        self._by_culprit = StallMetric()
+        self._metrics = (
+            *(self._lag, self._lag_max, self._stalls, self._lost),
+            self._by_culprit.summary,
+        )
         self._maximum = WindowMaximum(WINDOW_S)
-        self._log = _StallLog()
-        self._ended: queue.SimpleQueue[_Stall] = queue.SimpleQueue()
+        self._log = StallLog()
+        self._collections = CollectionPauses()
+        self._ended: queue.SimpleQueue[_Late] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="loop-watchdog", daemon=True)
         # Written by the loop's thread only. A float is replaced as a whole, so no lock is needed.
@@ -132,6 +133,8 @@ class LoopMonitor:
                 self._registry.register(metric)
                 undo.callback(self._registry.unregister, metric)
             self._due_s = time.monotonic() + HEARTBEAT_S
+            self._collections.start()
+            undo.callback(self._collections.stop)
             self._watchdog.start()
             self._expect_next(loop)
             undo.pop_all()
@@ -142,6 +145,7 @@ class LoopMonitor:
             self._next.cancel()
         self._stopping.set()
         self._watchdog.join()
+        self._collections.stop()
         for metric in self._metrics:
             self._registry.unregister(metric)
 
@@ -167,10 +171,10 @@ class LoopMonitor:
         due_s = self._due_s
         lag_s = max(0.0, now_s - due_s)
         self._maximum.add(now_s, lag_s)
-        if lag_s >= self._threshold_s:
+        if lag_s >= self._late_s:
             # Left to the watchdog, because a log handler may block. It looks when the next
             # heartbeat is expected, so this comes before.
-            self._ended.put(_Stall(due_s, lag_s))
+            self._ended.put(_Late(due_s, lag_s))
         else:
             self._observe(lag_s)
         self._expect_next(loop)
@@ -187,53 +191,32 @@ class LoopMonitor:
         due_s, sites = self._due_s, list[Site]()
         while not self._stopping.wait(self._pause_s()):
             if self._due_s != due_s:
-                for stall in self._take_ended():
-                    self._report(stall, sites if stall.due_s == due_s else [])
+                for late in self._take_ended():
+                    self._report(late, sites if late.due_s == due_s else [])
                 due_s, sites = self._due_s, []
-            if time.monotonic() - due_s >= self._threshold_s:
+            if time.monotonic() - due_s >= self._late_s / 2:
                 site = current_site(self._thread_id)
                 # The loop may have gone on in between; then this is not what held it.
                 if site and self._due_s == due_s:
                     sites.append(site)
-        for stall in self._take_ended():
-            self._report(stall, sites if stall.due_s == due_s else [])
+        for late in self._take_ended():
+            self._report(late, sites if late.due_s == due_s else [])
 
     def _pause_s(self) -> float:
-        """Until the heartbeat is overdue by the threshold; while it is, a heartbeat."""
-        return max(HEARTBEAT_S, self._due_s + self._threshold_s - time.monotonic())
+        """Until the heartbeat is late by half of what makes a stall; while it is, a heartbeat."""
+        return max(HEARTBEAT_S, self._due_s + self._late_s / 2 - time.monotonic())
 
-    def _take_ended(self) -> Iterator[_Stall]:
+    def _take_ended(self) -> Iterator[_Late]:
         with contextlib.suppress(queue.Empty):
             while True:
                 yield self._ended.get_nowait()
 
-    def _report(self, stall: _Stall, sites: list[Site]) -> None:
-        stall_s = stall.lag_s + HEARTBEAT_S / 2
-        self._observe(stall.lag_s)
+    def _report(self, late: _Late, sites: list[Site]) -> None:
+        began_s, ended_s = late.due_s - HEARTBEAT_S / 2, late.due_s + late.lag_s
+        collecting_s = self._collections.seconds_between(began_s, ended_s)
+        stall = Stall(ended_s - began_s, collecting_s, most_common(sites))
+        self._observe(late.lag_s)
         self._stalls.inc()
-        self._lost.inc(stall_s)
-        self._log.write(stall_s, most_common(sites))
-
-
-class _StallLog:
-    """Writes a line about a stall, but not more often than `LOG_EVERY_S`."""
-
-    def __init__(self) -> None:
-        self._last_s: float | None = None
-        self._suppressed = 0
-
-    def write(self, stall_s: float, site: Site | None) -> None:
-        now_s = time.monotonic()
-        if self._last_s is not None and now_s - self._last_s < LOG_EVERY_S:
-            self._suppressed += 1
-            return
-        fields = {
-            "stall_s": round(stall_s, 3),
-            "file": site and site.file,
-            "function": site and site.function,
-            "line": site and site.line,
-            "suppressed": self._suppressed,
-        }
-        logger.warning(LOG_FORMAT, fields, extra=fields)
-        self._last_s = now_s
-        self._suppressed = 0
+        self._lost.inc(stall.seconds)
+        self._by_culprit.add(stall)
+        self._log.write(stall)

@@ -90,6 +90,33 @@ def test_a_taken_port_is_a_sentence_in_the_log_and_the_service_goes_on(
 
 
 @pytest.mark.medium
+def test_of_several_ports_each_process_takes_one_that_is_free(registry: CollectorRegistry) -> None:
+    ports = [free_port(), free_port()]
+
+    with telemetry.serve_metrics(ports, registry) as first:
+        with telemetry.serve_metrics(ports, registry) as second:
+            assert [first.port, second.port] == ports
+        with telemetry.serve_metrics(ports, registry) as in_its_place:
+            assert in_its_place.port == ports[1]
+
+
+def test_ports_that_are_all_taken_are_one_sentence_in_the_log(
+    registry: CollectorRegistry, caplog: pytest.LogCaptureFixture
+) -> None:
+    ports = [free_port(), free_port()]
+    with (
+        socket.create_server((LOOPBACK, ports[0])),
+        socket.create_server((LOOPBACK, ports[1])),
+        telemetry.serve_metrics(ports, registry) as exporter,
+    ):
+        assert exporter.port is None
+
+    (record,) = caplog.records
+    for port in ports:
+        assert f"{LOOPBACK}:{port}" in record.getMessage()
+
+
+@pytest.mark.medium
 def test_metrics_are_served_on_loopback_only(registry: CollectorRegistry) -> None:
     port = free_port()
     with telemetry.serve_metrics(port, registry):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -67,6 +68,18 @@ def test_a_crash_is_a_problem_that_tells_no_secrets() -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert (answer.json()["type"], answer.json()["status"]) == ("about:blank", 500)
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/ping", 200), ("/nothing", 404), ("/size", 413), ("/crash", 500)]
+)
+def test_every_answer_has_the_id_by_which_the_logs_can_be_searched(path: str, status: int) -> None:
+    content = b" " * (MAX_BODY_BYTES + 1) if status == 413 else b""
+
+    answer = ask("POST" if content else "GET", path, content)
+
+    assert answer.status_code == status
+    assert re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]+", answer.headers["X-Request-Id"])
 
 
 def test_the_garbage_collector_passes_over_what_lives_since_the_start() -> None:
