@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
-from prometheus_client import Summary
+from prometheus_client import Counter, Summary
 
 from reports.files import MeasuredFile, report_writer
 from reports.pricing import PricingSummary
@@ -31,6 +31,10 @@ _CPU_SECONDS = Summary(
     "offloop_report_cpu_seconds",
     "CPU time of pricing and writing one report, without fetching its lines.",
 )
+
+
+#: By the line, reports of different lengths can be compared.
+_LINES = Counter("offloop_report_lines", "Lines priced and written by finished reports.")
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,13 @@ def price_and_write(
     pricing = PricingSummary()
     written = 0
     told = time.monotonic()
-    reached(Step.WRITE)
     file = MeasuredFile(target)
     with closing(report_writer(spec.format, file)) as writer:
         rows = chain.from_iterable(_timed(batches, elsewhere))
         while chunk := list(islice(rows, CHUNK_LINES)):
             writer.write(pricing.price(chunk))
+            if not written:
+                reached(Step.WRITE)  # what is killed here has begun its file and not ended it
             written += len(chunk)
             if on_progress is not None and time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()
@@ -98,6 +103,7 @@ def price_and_write(
     result = ReportResult(rows=written, bytes=file.size, sha256=file.sha256, summary=pricing.rows())
     cpu_seconds = time.thread_time() - started - elsewhere.seconds
     _CPU_SECONDS.observe(cpu_seconds)
+    _LINES.inc(written)
     return Published(result, cpu_seconds)
 
 

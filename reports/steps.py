@@ -21,6 +21,7 @@ class Step(StrEnum):
     """The steps of a job in a worker, in their order."""
 
     FETCH = "fetch"
+    #: In the middle: the first lines of its file have been written, and not the last ones.
     WRITE = "write"
     BEFORE_RENAME = "before_rename"
     AFTER_RENAME = "after_rename"

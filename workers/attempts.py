@@ -10,6 +10,7 @@ from redis.retry import Retry
 from reports.models import JobStatus, Problem, now
 from reports.spec import ReportResult, ReportSpec
 from workers import scripts
+from workers.job_metrics import Outcome, note_outcome
 from workers.queues import Queue, held_key
 from workers.records import (
     DELAYED_KEY,
@@ -49,6 +50,8 @@ class Attempt:
     queue: Queue
     #: What the customer calls the order.
     request_ref: str
+    #: The HTTP request that ordered the job; None if it had no id.
+    request_id: str | None
     #: A moment (Unix time, s) before the attempt began, and after all earlier ones had begun.
     claimed_s: float
 
@@ -89,6 +92,7 @@ class AttemptStore:
             ],
         )
         if not flat:
+            note_outcome(Outcome.NOTHING_TO_DO)
             return None
         record = dict(zip(flat[::2], flat[1::2], strict=True))
         return Attempt(
@@ -98,6 +102,7 @@ class AttemptStore:
             spec=spec_from_record(record),
             queue=Queue(record["queue"]),
             request_ref=record["request_ref"],
+            request_id=record.get("request_id"),
             claimed_s=claimed_s,
         )
 
@@ -119,7 +124,7 @@ class AttemptStore:
 
     def _note(self, attempt: Attempt, field: str, value: str) -> None:
         if not self._change(keys=[record_key(attempt.job_id)], args=[attempt.number, field, value]):
-            raise SupersededError(attempt)
+            raise _superseded(attempt)
 
     def finish(self, attempt: Attempt, result: ReportResult) -> None:
         """Mark the job done with its result.
@@ -128,6 +133,7 @@ class AttemptStore:
             SupersededError: another attempt has the job now.
         """
         self._end(attempt, JobStatus.DONE, progress="1", result=result.model_dump_json())
+        note_outcome(Outcome.DONE)
 
     def fail(self, attempt: Attempt, problem: Problem) -> None:
         """Mark the job failed, with the reason.
@@ -136,6 +142,7 @@ class AttemptStore:
             SupersededError: another attempt has the job now.
         """
         self._end(attempt, JobStatus.FAILED, problem=problem.model_dump_json())
+        note_outcome(Outcome.FAILED, problem)
 
     def put_off(self, attempt: Attempt, seconds: float) -> None:
         """Queue the job again, but for later.
@@ -144,6 +151,7 @@ class AttemptStore:
             SupersededError: another attempt has the job now.
         """
         self._queue_again(attempt, seconds, uncounted=0)
+        note_outcome(Outcome.PUT_OFF)
 
     def hand_back(self, attempt: Attempt) -> None:
         """Queue the job again, as if this attempt had not been.
@@ -152,6 +160,7 @@ class AttemptStore:
             SupersededError: another attempt has the job now.
         """
         self._queue_again(attempt, 0, uncounted=1)
+        note_outcome(Outcome.HANDED_BACK)
 
     def _queue_again(self, attempt: Attempt, seconds: float, *, uncounted: int) -> None:
         queued = self._delay(
@@ -159,7 +168,7 @@ class AttemptStore:
             args=[attempt.number, time.time() + seconds, uncounted],
         )
         if not queued:
-            raise SupersededError(attempt)
+            raise _superseded(attempt)
 
     def _end(self, attempt: Attempt, status: JobStatus, **fields: str) -> None:
         fields |= {"status": status.value, "finished_at": now().isoformat()}
@@ -179,4 +188,9 @@ class AttemptStore:
             ],
         )
         if not ended:
-            raise SupersededError(attempt)
+            raise _superseded(attempt)
+
+
+def _superseded(attempt: Attempt) -> SupersededError:
+    note_outcome(Outcome.ABANDONED)
+    return SupersededError(attempt)

@@ -1,24 +1,23 @@
 """The broker of a worker process."""
 
-import os
-from collections.abc import Callable, Sequence
-from uuid import uuid4
+from collections.abc import Callable, Iterable, Sequence
 
 import dramatiq
 from dramatiq.broker import Consumer
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import CurrentMessage, Middleware
-from prometheus_client import REGISTRY
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from offloop.telemetry import serve_metrics
+from offloop import telemetry
 from reports.steps import Step, reached
 from workers.attempts import Delivery
-from workers.queues import Queue
+from workers.job_logs import JobLogs
+from workers.job_metrics import JobMetrics
+from workers.queues import Queue, slot_name
 from workers.settings import TierSettings
 
 
@@ -31,9 +30,16 @@ class MetricsServer(Middleware):
         worker: dramatiq.Worker,  # noqa: ARG002
     ) -> None:
         """Start serving; an answer on the port also tells a supervisor that the worker is up."""
-        port = int(os.environ.get("OFFLOOP_METRICS_PORT", "0"))
-        if port:
-            serve_metrics(port, registry=REGISTRY)
+        telemetry.serve_metrics_as_set()
+
+
+class SlotName(Middleware):
+    """Lets the slot go by a name that says what queues it serves."""
+
+    def before_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
+        """Name it."""
+        assert isinstance(broker, TierBroker)  # noqa: S101 - made for no other
+        broker.serve(worker.consumer_whitelist or Queue)
 
 
 class IdleStep(Middleware):
@@ -71,11 +77,17 @@ class TierBroker(RedisBroker):
             heartbeat_timeout=settings.heartbeat_timeout_ms,
         )
         self._consumed: set[str] = set()
+        self._queues: tuple[str, ...] = ()
+
+    def serve(self, queues: Iterable[str]) -> None:
+        """Take a name that says what queues are served (`workers.queues.slot_name`)."""
+        self._queues = tuple(queues)
+        self.broker_id = slot_name(self._queues)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Consumer:
         """Begin to fetch, or begin again after the broker was lost."""
         if queue_name in self._consumed:
-            self.broker_id = str(uuid4())
+            self.broker_id = slot_name(self._queues)
         self._consumed.add(queue_name)
         return super().consume(queue_name, prefetch, timeout)
 
@@ -98,7 +110,9 @@ def make_broker(settings: TierSettings, *middleware: Middleware) -> TierBroker:
         settings: Name the server.
         middleware: What one tier needs and another does not.
     """
-    broker = TierBroker(settings, [CurrentMessage(), MetricsServer(), IdleStep(), *middleware])
+    telemetry.logs.configure()
+    common = (CurrentMessage(), JobLogs(), JobMetrics(), SlotName(), MetricsServer(), IdleStep())
+    broker = TierBroker(settings, [*common, *middleware])
     for queue in Queue:
         broker.declare_queue(queue)
     return broker

@@ -20,6 +20,7 @@ from workers.attempts import Attempt, AttemptStore, SupersededError
 from workers.backoff import backoff_s
 from workers.broker import current_delivery, make_broker
 from workers.handing_back import HandingBack
+from workers.job_logs import begin_attempt
 from workers.ledger import Ledger, price_cents
 from workers.limits import time_limit
 from workers.problems import report_failed, too_many_attempts
@@ -52,40 +53,40 @@ def build_report(job_id: str) -> None:
         if attempt is not None:
             _try(attempt)
     except SupersededError as error:
-        _log.warning("job abandoned job_id=%s: %s", job_id, error)
+        _log.warning("job abandoned: %s", error)
     except RedisError:
         # Dramatiq would acknowledge the message of a job about which nothing could be written
         # down. A dead slot acknowledges nothing: the job is delivered to another one.
-        _log.critical("slot ends itself: the broker is away job_id=%s", job_id, exc_info=True)
+        _log.critical("slot ends itself: the broker is away", exc_info=True)
         os._exit(os.EX_TEMPFAIL)
     reached(Step.BEFORE_ACK, job_id)
 
 
 def _try(attempt: Attempt) -> None:
-    job_id, number = attempt.job_id, attempt.number
+    begin_attempt(attempt.number, attempt.request_id)
     if attempt.counted > _settings.max_attempts:
-        _log.error("job failed job_id=%s attempt=%d: too many attempts", job_id, number)
+        _log.error("job failed: too many attempts")
         attempts.fail(attempt, too_many_attempts(_settings.max_attempts))
         return
-    _log.info("job started job_id=%s attempt=%d", job_id, number)
+    _log.info("job started")
     try:
         with time_limit(_settings.job_time_limit_s):
             with handing_back.interruptible():
                 result = _build(attempt)
             _bill(attempt, result)
             attempts.finish(attempt, result)
-        _log.info("job completed job_id=%s attempt=%d", job_id, number)
+        _log.info("job completed")
     except (SupersededError, RedisError):
         raise
     except Shutdown:
-        _log.warning("job handed back job_id=%s attempt=%d: the slot stops", job_id, number)
+        _log.warning("job handed back: the slot stops")
         attempts.hand_back(attempt)
     except Exception as error:
         if not isinstance(error, RETRYABLE) or attempt.counted == _settings.max_attempts:
-            _log.exception("job failed job_id=%s attempt=%d", job_id, number)
+            _log.exception("job failed")
             attempts.fail(attempt, report_failed(error))
             raise
-        _log.warning("job put off job_id=%s attempt=%d", job_id, number, exc_info=True)
+        _log.warning("job put off", exc_info=True)
         pause_s = backoff_s(attempt.counted, _settings.first_retry_s, LONGEST_PAUSE_S)
         attempts.put_off(attempt, pause_s)
 

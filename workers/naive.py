@@ -16,6 +16,7 @@ from reports.spec import ReportResult
 from reports.steps import Step, reached
 from reports.storage import ReportFiles, result_as_found
 from workers.broker import make_broker
+from workers.job_logs import begin_attempt
 from workers.ledger import Ledger, price_cents
 from workers.queues import BUILD_REPORT, Queue
 from workers.records import FINISHED_CHANNEL, read_record, record_key, spec_from_record
@@ -45,7 +46,8 @@ def build_report(job_id: str) -> None:
     if target.exists():
         _finish(job_id, result_as_found(target, lines))
         return
-    _log.info("job started job_id=%s attempt=%d", job_id, attempt)
+    begin_attempt(attempt, record.get("request_id"))
+    _log.info("job started")
     _change(job_id, status=JobStatus.RUNNING, attempt=str(attempt), started_at=now().isoformat())
     ledger.charge(
         uuid4().hex,
@@ -58,7 +60,7 @@ def build_report(job_id: str) -> None:
     with target.open("wb") as file:
         published = price_and_write(stream_lines(engine, spec), spec, file)
     _finish(job_id, published.result)
-    _log.info("job completed job_id=%s attempt=%d", job_id, attempt)
+    _log.info("job completed")
     reached(Step.BEFORE_ACK, job_id)
 
 

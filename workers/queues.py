@@ -1,6 +1,8 @@
 """Names that the API and the workers must agree on. Importing them imports no work."""
 
+from collections.abc import Iterable
 from enum import StrEnum
+from uuid import uuid4
 
 from reports.spec import ReportSpec
 
@@ -27,6 +29,21 @@ BUILD_REPORT = "build_report"
 
 #: Dramatiq's prefix for its keys (its default).
 NAMESPACE = "dramatiq"
+
+
+#: Key of all who have fetched lately, by the moment (Unix time, ms) of their latest command.
+HEARTBEATS_KEY = f"{NAMESPACE}:__heartbeats__"
+
+
+def slot_name(queues: Iterable[str]) -> str:
+    """Make a name for a slot, which no other has, and which says what queues it serves."""
+    return f"{'+'.join(sorted(queues))}@{uuid4()}"
+
+
+def queues_of(slot: str) -> frozenset[str]:
+    """Return the queues that a slot serves; none if the name is that of something else."""
+    queues, separator, _ = slot.partition("@")
+    return frozenset(queues.split("+")) if separator else frozenset()
 
 
 def held_key(slot: str, queue: str) -> str:

@@ -57,6 +57,10 @@ class TierSettings(BaseSettings):
     #: Messages a queue may hold, those being worked on included, before orders are refused.
     queue_limit: int = Field(default=1000, gt=0)
 
+    #: Whether an order with a known idempotency key gives the job that the key stands for. Without,
+    #: every order is a new job, as in a tier that knows no keys.
+    idempotency_keys: bool = True
+
     #: Seconds an idempotency key is remembered; at most as long as the job it stands for.
     idempotency_ttl_s: int = Field(default=24 * 3600, gt=0)
 

@@ -15,9 +15,11 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
+from offloop import telemetry
 from reports.models import JobStatus, now
 from reports.spec import ReportSpec
 from workers import scripts
+from workers.accept_metrics import ACCEPTED, REJECTED, Rejection
 from workers.batching import Batcher
 from workers.messages import build_report_message, check_dramatiq_version
 from workers.queues import NAMESPACE, Queue, queue_key, route
@@ -105,6 +107,8 @@ class _Order:
     spec: ReportSpec
     key: str | None
     callback_url: str | None
+    #: The HTTP request that orders it. Not the sender's to look up: one sends for many.
+    request_id: str | None
 
     def fingerprint(self) -> str:
         """Tell this order from others that come with the same key."""
@@ -192,7 +196,8 @@ class JobStore:
             job_id: Of the new job.
             spec: What is ordered.
             key: The client's idempotency key. The same key with the same order gives the job that
-                was accepted first, however often and from however many places it is sent.
+                was accepted first, however often and from however many places it is sent; unless
+                the tier knows no keys (`TierSettings`). The ledger has the key in any case.
             callback_url: Whom to tell that the job has come to an end.
 
         Raises:
@@ -202,23 +207,31 @@ class JobStore:
         """
         queue = route(spec)
         job = QueuedJob(job_id=job_id, queue=queue, status=JobStatus.QUEUED, accepted_at=now())
-        outcome, *earlier = await self._batches.submit(_Order(job, spec, key, callback_url))
+        order = _Order(job, spec, key, callback_url, telemetry.current_request_id())
+        try:
+            outcome, *earlier = await self._batches.submit(order)
+        except BrokerUnavailableError:
+            REJECTED.labels(queue, Rejection.BROKER_UNAVAILABLE).inc()
+            raise
         match outcome:
             case "conflict":
+                REJECTED.labels(queue, Rejection.KEY_REUSED).inc()
                 raise KeyReusedError
             case "full":
+                REJECTED.labels(queue, Rejection.QUEUE_FULL).inc()
                 wait_s = await self._seconds_for_a_place(queue)
                 raise QueueFullError(queue, self.settings.queue_limit, wait_s)
             case "replayed":
                 # The record outlives the key (`TierSettings`).
                 return await self.find(earlier[0]) or job.model_copy(update={"job_id": earlier[0]})
             case _:
+                ACCEPTED.labels(queue).inc()
                 return job
 
     async def _accept_batch(self, orders: list[_Order]) -> list[list[str]]:
         args: list[str | int | bytes] = [*self._fixed_arguments]
         for order in orders:
-            job = order.job
+            job, key = order.job, order.key if self.settings.idempotency_keys else None
             message = build_report_message(job.job_id, job.queue)
             args += (
                 job.queue.value,
@@ -228,9 +241,10 @@ class JobStore:
                 job.accepted_at.isoformat(),
                 order.spec.model_dump_json(),
                 order.callback_url or "",
-                "" if order.key is None else idempotency_key(order.key),
-                "" if order.key is None else order.fingerprint(),
+                "" if key is None else idempotency_key(key),
+                "" if key is None else order.fingerprint(),
                 order.key or job.job_id,
+                order.request_id or "",
             )
         records = (record_key(order.job.job_id) for order in orders)
         try:

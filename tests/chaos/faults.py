@@ -22,7 +22,7 @@ FREEZES = 0.4
 #: Share of the kills that interrupt a job with nothing else broken at the same time.
 CALM = 0.5
 
-#: Seconds after the file was opened: so long a report may take to write, more or less.
+#: Seconds after the first lines of a file: so long a report may take to write, more or less.
 _WRITING_S = 0.4
 
 #: Seconds in which a dead slot's jobs wait for housekeeping.
@@ -189,7 +189,7 @@ def _fault(cell: _Cell, kind: Kind, chance: random.Random) -> Fault:
 def _delay_s(phase: Phase, chance: random.Random) -> float:
     match phase:
         case Phase.WRITE:
-            # Half of them with a part of the file written.
+            # Half of them with more than its first lines written.
             return chance.choice((0.0, chance.uniform(0, _WRITING_S)))
         case Phase.ACCEPT:
             return chance.uniform(0, _ACCEPTING_S)

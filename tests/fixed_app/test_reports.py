@@ -91,9 +91,8 @@ def test_a_job_that_fails_says_why_and_the_worker_goes_on(shop: Shop, fixed: htt
     assert job["problem"]["type"] == "urn:offloop:problem:report-failed"
     assert job["problem"]["status"] == 500
     assert set(folder.iterdir()) == before
-    log = shop.log(WORKER)
-    assert f"job failed job_id={job['job_id']}" in log
-    assert "Traceback (most recent call last)" in log.partition(job["job_id"])[2]
+    [failed] = shop.events(WORKER, event="job failed", job_id=job["job_id"])
+    assert "Traceback (most recent call last)" in failed["exception"]
     assert fixed.get(f"/reports/{job['job_id']}/file").status_code == 409
     assert order(fixed, DAY)["status"] == "done"
 

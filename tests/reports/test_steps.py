@@ -1,14 +1,20 @@
 """Observable steps, on a real socket."""
 
+import gzip
 import os
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
+from reports.build import price_and_write
+from reports.lines import stream_lines
+from reports.spec import ReportFormat, ReportSpec
 from reports.steps import STEPS_VARIABLE, Step, reached
 
 HANG_S = 60.0
@@ -64,3 +70,32 @@ def test_work_goes_on_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv(STEPS_VARIABLE, str(tmp_path / "nobody"))
 
     reached(Step.WRITE)
+
+
+def test_where_a_file_is_said_to_be_written_it_has_been_begun_and_not_ended(
+    listener: socket.socket, engine: Engine, tmp_path: Path
+) -> None:
+    """Whoever is killed there, and writes under the final name, leaves half a report."""
+    year = ReportSpec(
+        shipped_from=date(1995, 1, 1), shipped_to=date(1995, 12, 31), format=ReportFormat.CSV
+    )
+    target = tmp_path / "report.csv.gz"
+
+    def work() -> None:
+        with target.open("wb") as file:
+            price_and_write(stream_lines(engine, year), year, file)
+
+    with ThreadPoolExecutor(1) as worker:
+        working = worker.submit(work)
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            assert lines.readline() == f"{os.getpid()} write -\n".encode()
+            begun = target.read_bytes()
+            connection.sendall(b".")
+            working.result(HANG_S)
+
+    whole = target.read_bytes()
+    assert 0 < len(begun) < len(whole)
+    assert whole.startswith(begun)
+    with pytest.raises(EOFError):
+        gzip.decompress(begun)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from tests.shop import DAY, Shop, order, wait_for
+from tests.shop import DAY, Shop, follow, order, wait_for
 from workers.messages import build_report_message
 from workers.queues import Queue
 
@@ -45,15 +45,32 @@ def test_a_message_for_a_job_that_is_forgotten_does_nothing(
     assert order(fixed, DAY)["status"] == "done"
 
 
-def test_the_log_tells_the_life_of_a_job(shop: Shop, fixed: httpx.Client) -> None:
-    job = order(fixed, DAY)
+def test_the_log_tells_the_life_of_a_job_by_the_request_that_ordered_it(
+    shop: Shop, fixed: httpx.Client
+) -> None:
+    answer = fixed.post("/reports", json=DAY, headers={"X-Request-Id": "from-the-client"})
+    job = follow(fixed, answer)
+    same = {"job_id": job["job_id"], "request_id": "from-the-client"}
 
-    log = wait_for(
-        lambda: (
-            shop.log("worker-short-1")
-            if f"job completed job_id={job['job_id']}" in shop.log("worker-short-1")
-            else ""
+    wait_for(lambda: shop.events("worker-short-1", event="job completed", **same))
+
+    assert [event["event"] for event in shop.events("fixed", **same)] == ["report ordered"]
+    worked = shop.events("worker-short-1", **same, attempt=1, queue="short")
+    assert [event["event"] for event in worked] == ["job started", "job completed"]
+
+
+def test_what_is_logged_between_jobs_belongs_to_none(shop: Shop, fixed: httpx.Client) -> None:
+    first, second = order(fixed, DAY), order(fixed, DAY)
+
+    done = [
+        wait_for(
+            lambda job=job: shop.events(  # type: ignore[misc]
+                "worker-short-1", event="job completed", job_id=job["job_id"]
+            )
         )
-    )
+        for job in (first, second)
+    ]
 
-    assert f"job started job_id={job['job_id']} attempt=1" in log
+    requests = [events[0]["request_id"] for events in done]
+    assert len(set(requests)) == 2
+    assert not shop.events("worker-short-1", event="Worker process is ready for action.", attempt=1)

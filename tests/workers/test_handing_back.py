@@ -90,4 +90,5 @@ def test_a_job_that_would_take_longer_is_handed_back_and_loses_no_attempt(
         assert (handed_back["status"], handed_back["problem"]) == ("queued", None)
         assert files == []
         assert (job["status"], job["attempt"]) == ("done", 2)
-        assert f"job handed back job_id={job['job_id']} attempt=1" in shop.log(SLOT)
+        event = "job handed back: the slot stops"
+        assert len(shop.events(SLOT, event=event, job_id=job["job_id"], attempt=1)) == 1

@@ -220,3 +220,22 @@ def test_how_fast_the_queue_drains_is_told_by_what_was_finished_lately(
         )
 
     assert refused.value.retry_after_s == 2
+
+
+@pytest.mark.parametrize(("knows_keys", "jobs"), [(True, 1), (False, 2)])
+def test_a_tier_that_knows_no_keys_takes_an_order_that_is_sent_again_for_another_one(
+    tier: TierSettings, records: Redis, knows_keys: bool, jobs: int
+) -> None:
+    keyless = tier.model_copy(update={"idempotency_keys": knows_keys})
+
+    async def order_twice(store: JobStore) -> set[str]:
+        accepted = [await store.accept(job_id(n), SPEC, "a-key") for n in range(2)]
+        return {job.job_id for job in accepted}
+
+    accepted = with_store(keyless, order_twice)
+
+    assert len(accepted) == jobs
+    assert len(records.keys("job:*")) == jobs
+    assert bool(records.keys("idempotency:*")) == knows_keys
+    # Whoever reads the ledger sees that they are the same order.
+    assert {read_record(records, each)["request_ref"] for each in accepted} == {"a-key"}

@@ -5,7 +5,6 @@ of its steps is atomic.
 """
 
 import logging
-import os
 import signal
 import threading
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from prometheus_client import REGISTRY
 from redis.exceptions import RedisError
 
-from offloop.telemetry import serve_metrics
+from offloop import telemetry
 from reports.settings import ReportSettings
 from workers.housekeeping.delayed import Delayed
 from workers.housekeeping.expiry import Expiry
@@ -72,7 +71,7 @@ def chores(tier: TierSettings, reports: ReportSettings, outbox: Outbox) -> list[
 
 def main() -> None:
     """Do the chores until SIGTERM or SIGINT."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    telemetry.logs.configure()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -82,7 +81,7 @@ def main() -> None:
     REGISTRY.register(OutboxMetrics(tier))
     outbox = Outbox(tier)
     todo = chores(tier, reports, outbox)
-    metrics = serve_metrics(int(os.environ.get("OFFLOOP_METRICS_PORT", "0")) or None)
+    metrics = telemetry.serve_metrics_as_set()
     while not stopping.wait(min(chore.every_s for chore in todo) / 4):
         for chore in todo:
             chore.run_if_due()

@@ -51,7 +51,7 @@ class Expiry:
         expired = [*filter(self._is_left_over, parts), *self._beyond_limits(finished)]
         for path in expired:
             path.unlink(missing_ok=True)
-            _log.info("file expired name=%s", path.name)
+            _log.info("file expired", extra={"file": path.name})
         return expired
 
     def _is_left_over(self, part: Path) -> bool:

@@ -48,6 +48,9 @@ for _outcome in ("delivered", "retried", "given_up"):
 
 _log = logging.getLogger(__name__)
 
+#: Of a line in the log.
+Fields = dict[str, str | int]
+
 
 class Outbox:
     """Delivers what is due, on an event loop in a thread of its own. Run it in any number."""
@@ -172,7 +175,7 @@ class Outbox:
         record = dict(zip(fields[::2], fields[1::2], strict=True))
         event = event_from_fields(event_id, record)
         tries = int(record["tries"])
-        about = f"event_id={event_id} job_id={event.job_id} tries={tries}"
+        about: Fields = {"event_id": event_id, "job_id": event.job_id, "tries": tries}
         keys = [OUTBOX_KEY, event_key(event_id)]
         try:
             if tries > self._settings.callback_max_tries:
@@ -183,9 +186,11 @@ class Outbox:
         else:
             await self._drop(keys=keys, args=[event_id])
             CALLBACKS.labels("delivered").inc()
-            _log.info("callback delivered %s", about)
+            _log.info("callback delivered", extra=about)
 
-    async def _failed(self, event_id: str, tries: int, failure: DeliveryError, about: str) -> None:
+    async def _failed(
+        self, event_id: str, tries: int, failure: DeliveryError, about: Fields
+    ) -> None:
         """Put an event off or give it up, unless it has been leased to somebody else since."""
         tier = self._settings
         keys = [OUTBOX_KEY, event_key(event_id)]
@@ -195,10 +200,10 @@ class Outbox:
                 args=[event_id, tries, str(failure), tier.record_ttl_s, GIVEN_UP_KEPT],
             ):
                 CALLBACKS.labels("given_up").inc()
-                _log.error("callback given up %s: %s", about, failure)
+                _log.error("callback given up: %s", failure, extra=about)
             return
         pause_s = backoff_s(tries, tier.callback_first_retry_s, LONGEST_PAUSE_S)
         wait_s = max(pause_s, min(failure.retry_after_s, LONGEST_PAUSE_S))
         if await self._postpone(keys=keys, args=[event_id, tries, wait_s, str(failure)]):
             CALLBACKS.labels("retried").inc()
-            _log.warning("callback failed %s, next try in %.1f s: %s", about, wait_s, failure)
+            _log.warning("callback failed, next try in %.1f s: %s", wait_s, failure, extra=about)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from redis import Redis
 from redis.exceptions import RedisError
 
+from workers.housekeeping.asking import client_for_metrics
 from workers.records import OUTBOX_KEY
 from workers.settings import TierSettings
 
@@ -18,10 +18,7 @@ class OutboxMetrics(Collector):
     """The number of callbacks that have not been delivered or given up."""
 
     def __init__(self, settings: TierSettings) -> None:
-        deadline_s = settings.broker_deadline_s
-        self._redis = Redis.from_url(
-            settings.records_url, socket_timeout=deadline_s, socket_connect_timeout=deadline_s
-        )
+        self._redis = client_for_metrics(settings.records_url)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Name the metric without asking the broker."""

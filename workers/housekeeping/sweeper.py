@@ -47,4 +47,4 @@ class Sweeper:
             args=[*self._databases, queue_key(queue)],
         )
         for job_id in swept:
-            _log.warning("job queued again job_id=%s: it had no message", job_id)
+            _log.warning("job queued again: it had no message", extra={"job_id": job_id})

@@ -6,14 +6,14 @@
 --          end, an idempotency key's time to live (s), then for each job: queue, its key,
 --          message id, message, accepted_at, spec, callback URL ("" for none), key of its
 --          idempotency key ("" for none), fingerprint of its request, what the ledger shall call
---          the request
+--          the request, id of the HTTP request ("" for none)
 --
 -- Returns  for each job {"accepted"}, {"replayed", id of the job that the key stands for},
 --          {"conflict"} where that job was asked for with another request, or {"full"}
 --
 -- Writes to the queue what RedisBroker's own "enqueue" writes: hset, then rpush.
 
-local FIXED, EACH = 4, 10
+local FIXED, EACH = 4, 11
 local broker_db, records_db, limit, key_ttl = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local jobs = #KEYS - 1
 
@@ -37,7 +37,7 @@ for job = 1, jobs do
   local record = KEYS[job + 1]
   local job_id = string.sub(record, 5)
   local queue, queue_key, message_id, message, accepted_at, spec, callback_url, key, fingerprint,
-    request_ref = unpack(ARGV, FIXED + EACH * (job - 1) + 1, FIXED + EACH * job)
+    request_ref, request_id = unpack(ARGV, FIXED + EACH * (job - 1) + 1, FIXED + EACH * job)
   local known = key ~= "" and redis.call("hmget", key, "job_id", "fingerprint") or {false}
   if known[1] then
     answers[job] = known[2] == fingerprint and {"replayed", known[1]} or {"conflict"}
@@ -49,6 +49,9 @@ for job = 1, jobs do
       "request_ref", request_ref)
     if callback_url ~= "" then
       redis.call("hset", record, "callback_url", callback_url)
+    end
+    if request_id ~= "" then
+      redis.call("hset", record, "request_id", request_id)
     end
     redis.call("zadd", KEYS[1], time[1] + time[2] / 1e6, job_id)
     redis.call("sadd", "open:" .. queue, job_id)
