@@ -4,7 +4,7 @@
 
 Bystander pings and a report stream, both sent when they are due whether or not earlier answers
 came back. Response times count from the due time; `READY` rows are the time until a report was
-ready to fetch.
+ready to fetch. With `OFFLOOP_METRICS_PORT` set, the clients' view is served to Prometheus there.
 """
 
 from argparse import Namespace
@@ -14,8 +14,11 @@ from locust import events, task
 from locust.argument_parser import LocustArgumentParser
 from locust.exception import StopUser
 from locust.runners import WorkerRunner
+from prometheus_client import REGISTRY
 
+from offloop import telemetry
 from offloop.load.arrivals import constant, poisson
+from offloop.load.client_view import CLIENT_VIEW
 from offloop.load.plan import Plan, Stream
 from offloop.load.user import OpenModelUser
 
@@ -35,6 +38,15 @@ def add_arguments(parser: LocustArgumentParser) -> None:
 
 # Locust's hooks are not typed.
 events.init_command_line_parser.add_listener(add_arguments)  # type: ignore[no-untyped-call]
+
+
+def serve_metrics(**_: object) -> None:
+    """Serve the clients' view, from the process that sends."""
+    REGISTRY.register(CLIENT_VIEW)
+    telemetry.serve_metrics_as_set()
+
+
+events.init.add_listener(serve_metrics)  # type: ignore[no-untyped-call]
 
 
 def plan(options: Namespace, base_url: str) -> Plan:

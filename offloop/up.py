@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from offloop import targets
 from offloop.errors import explained
 from offloop.project import NotACheckoutError, project_root
 from offloop.stack import catalog, redis
@@ -60,9 +61,10 @@ def up(
 ) -> None:
     """Run the apps without containers until Ctrl-C; what dies is started again.
 
-    Prints where everything is and what to try, and writes it to .offloop/up.json. Jobs and
-    finished reports are kept in .offloop/up from one time to the next. Finished jobs are called
-    back at the hosts in OFFLOOP_CALLBACK_HOSTS, signed with OFFLOOP_WEBHOOK_SECRET.
+    Prints where everything is and what to try, and writes it to .offloop/up.json, and for
+    Prometheus to .offloop/targets. Jobs and finished reports are kept in .offloop/up from one time
+    to the next. Finished jobs are called back at the hosts in OFFLOOP_CALLBACK_HOSTS, signed with
+    OFFLOOP_WEBHOOK_SECRET.
     """
     pools = _pools(slots or [])
     console = Console()
@@ -76,9 +78,10 @@ def up(
             )
             console.print("Starting …")
             keeper.start()
-            listing = state / "up.json"
+            listing, scraped = state / "up.json", state / targets.FOLDER / "up.json"
             try:
                 _write(listing, stack, services)
+                targets.write_targets(scraped, services)
                 _show(console, services, stack.log_dir)
                 while True:
                     time.sleep(_LOOK_S)
@@ -86,6 +89,7 @@ def up(
                         _write(listing, stack, services)
             finally:
                 listing.unlink(missing_ok=True)
+                scraped.unlink(missing_ok=True)
                 # The broker comes last, so that slots can hand back their jobs.
                 stack.stop(*(name for name in stack.pids() if name != redis.NAME))
 

@@ -1,5 +1,6 @@
 """The apps and the job tier as the lab starts them, on a data set that is quick to build."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -77,6 +78,16 @@ class Shop:
 
     def log(self, service: str) -> str:
         return (self.stack.log_dir / f"{service}.log").read_text()
+
+    def events(self, service: str, **fields: object) -> list[Json]:
+        """The lines of a service's log that have these fields, in their order."""
+        # Dramatiq's main process, which imports nothing of ours, writes in its own format.
+        lines = [line for line in self.log(service).splitlines() if line.startswith("{")]
+        return [
+            event
+            for event in map(json.loads, lines)
+            if all(event.get(name) == value for name, value in fields.items())
+        ]
 
     def _here(self, service: Service) -> Service:
         return replace(service, env={**service.env, **self.environment})

@@ -1,15 +1,22 @@
 """Running one arm once, and recording everything about it."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import starmap
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
 
+from offloop.bench.depth import DepthSampler
 from offloop.bench.events import Event
 from offloop.bench.happening import Happenings
+from offloop.bench.kills import Kills
 from offloop.bench.measures import ArmRun, Scrape
+from offloop.bench.observer import Observer
+from offloop.bench.outcomes import asked_again
 from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
 from offloop.load.generator import Generator
@@ -26,6 +33,8 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
     on_progress: Callable[[Progress], None],
     others: Callable[[], list[int]],
     events: Sequence[Event] = (),
+    observer: Observer | None = None,
+    later: Mapping[str, float] = MappingProxyType({}),
 ) -> ArmRun:
     """Send one arm its load.
 
@@ -37,6 +46,8 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         on_progress: Told about once a second how far the load is.
         others: Process ids of the stacks that have nothing to do meanwhile, but take memory.
         events: What is to happen to the services meanwhile.
+        observer: Who scrapes the API meanwhile, if anybody does.
+        later: When streams begin that do not begin with the load, seconds.
 
     Raises:
         ServiceDied: a service ended while the arm ran, without being asked to.
@@ -44,8 +55,19 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         NoAnswerError: a service did not expose its metrics.
         GeneratorError: the generator could not do its work.
     """
+    kills = Kills(setting)
     scraped = {service.name: service for service in (setting.api, *setting.builders)}
     before = {name: scrape(service) for name, service in scraped.items()}
+
+    # What a process has counted would be gone with it.
+    ended: list[Scrape] = []
+
+    def remember(names: Sequence[str]) -> None:
+        for service in setting.builders:
+            if service.name in names:
+                ended.extend(
+                    starmap(Scrape, zip(before[service.name], scrape(service), strict=True))
+                )
 
     def processes() -> dict[str, list[int]]:
         lab = {"generator": [generator.pid], "lab": [os.getpid()], "other-stacks": others()}
@@ -53,19 +75,28 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
 
     def watch(progress: Progress) -> None:
         happenings.begin(progress.start_monotonic_s)
+        if observer is not None:
+            observer.begin(progress.start_monotonic_s)
         setting.stack.check()
         on_progress(progress)
 
     cpu_before = psutil.cpu_times()
     with (
+        observer or nullcontext(),
         ResourceSampler(processes) as sampler,
-        Happenings(setting, events) as happenings,
+        DepthSampler(setting.redis_url) as depths,
+        Happenings(setting, events, remember) as happenings,
     ):
         log = generator.run(plan, out, watch)
     setting.stack.check()
-    steal = _steal_share(cpu_before, psutil.cpu_times())
+    # A server may be about to replace a process that it has killed.
+    setting.stack.wait_until_ready(setting.api.name)
+    steal = steal_share(cpu_before, psutil.cpu_times())
+    away = {event.id for event in events if event.ends_the_api}
+    if any(event.id in away for event in happenings.happened):
+        log = asked_again(setting, log)
     scrapes = {
-        name: Scrape(before=before[name], after=scrape(service))
+        name: list(starmap(Scrape, zip(before[name], scrape(service), strict=True)))
         for name, service in scraped.items()
     }
     return ArmRun(
@@ -75,13 +106,23 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         queued=bool(setting.workers),
         needed=setting.processes(),
         samples=sampler.samples,
+        duration_s=plan.duration_s,
+        depths=depths.samples,
+        retrying=frozenset(stream.name for stream in plan.streams if stream.retry_refused),
         steal=steal,
         loop=scrapes[setting.api.name],
-        workers=[scrapes[service.name] for service in setting.builders],
+        workers=[
+            *ended,
+            *(each for service in setting.builders for each in scrapes[service.name]),
+        ],
+        observed=None if observer is None else observer.result(),
+        later=later,
+        timeout_s=setting.arm.server.timeout_s,
+        workers_killed=kills.count(),
     )
 
 
-def _steal_share(before: Any, after: Any) -> float | None:  # noqa: ANN401 - differs by system
+def steal_share(before: Any, after: Any) -> float | None:  # noqa: ANN401 - differs by system
     """Return the share of CPU time between two readings that went to other guests of the host.
 
     Only Linux tells; elsewhere, and where no time has passed, None.

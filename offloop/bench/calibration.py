@@ -2,20 +2,26 @@
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple, Self
 
 from offloop.bench.asking import NoAnswerError, ask
+from offloop.bench.capacity import slots_serving
 from offloop.bench.experiment import Experiment, Load
 from offloop.bench.measures import run_s
 from offloop.bench.plans import block_plan
+from offloop.bench.queueing import drain_per_s
+from offloop.bench.scaling import scaled
 from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
 from offloop.bench.streams import OrderStream, ReportOrder
 from offloop.load.following import read_outcome
 from offloop.load.generator import Generator
+from offloop.load.records import ReportRow
 from offloop.stack.service import Service
 
 #: Reports that are timed under load,
@@ -26,6 +32,10 @@ _UTILISATION = 0.5
 
 #: Reports before that, without load.
 _ALONE = 2
+
+#: Reports for each slot by which it is timed how fast they drain a queue. How long a slot takes to
+#: its next job varies by tens of milliseconds, so that their mean needs some.
+IN_A_ROW = 12
 
 _TIMEOUT_S = 120.0
 
@@ -44,11 +54,18 @@ class Calibration(NamedTuple):
             for rows is awaited and holds up nobody, all that follows does. None where workers
             build it.
         queue: The queue that it waits in; None where there is none.
+        sha256: Of its file, as nothing has disturbed the work; None where the API does not say.
+        drain_per_s: Reports that all slots on its queue together build in a second while it is
+            never empty, by how many slots there are: as many as at first, and as many as there
+            are when events have scaled them. Less than 1 / `run_s` for each slot, which takes a
+            moment from one job to the next. Only of streams that say `drain`.
     """
 
     run_s: float
     blocked_s: float | None
     queue: str | None
+    sha256: str | None
+    drain_per_s: Mapping[int, float]
 
 
 class _Stalls(NamedTuple):
@@ -59,7 +76,10 @@ class _Stalls(NamedTuple):
     def of(cls, api: Service) -> Self:
         found = scrape(api)
         try:
-            return cls(found["offloop_loop_stalls_total"], found["offloop_loop_lost_seconds_total"])
+            return cls(
+                sum(process["offloop_loop_stalls_total"] for process in found),
+                sum(process["offloop_loop_lost_seconds_total"] for process in found),
+            )
         except KeyError as error:
             raise NoAnswerError(f"{api.name} does not expose {error}; see its log.") from error
 
@@ -96,6 +116,8 @@ class Calibrator:
         """
         found = {}
         for name, stream in self._experiment.load.orders.items():
+            if stream.count is not None:
+                continue  # there is no rate that would follow from what one costs
             found[name] = self._time(name, stream)
             self._setting.wait_until_empty()
         return found
@@ -103,7 +125,7 @@ class Calibrator:
     def _time(self, name: str, stream: OrderStream) -> Calibration:
         api, tier = self._setting.api, self._experiment.arms["naive"].has_tier
         at_first = None if tier else _Stalls.of(api)
-        alone_s, queue = _time_alone(api, stream.order)
+        alone_s, queue, digest = _time_alone(api, stream.order)
         plan = block_plan(
             self._one_at_a_time(name, stream),
             (*self._plain_requests(), name),
@@ -124,17 +146,82 @@ class Calibrator:
         if before is not None:
             after = _count_stalls(api, before.number + len(times))
             blocked_s = (after.lost_s - before.lost_s) / len(times)
-        return Calibration(median(times), blocked_s, queue)
+        drains = {} if queue is None or stream.drain is None else self._drains(name, queue, alone_s)
+        return Calibration(median(times), blocked_s, queue, digest, drains)
+
+    def _drains(self, name: str, queue: str, alone_s: float) -> Mapping[int, float]:
+        pools, scaled_pools = self._setting.pools, self._experiment.scaled_pools("naive")
+        slots, scaled_slots = (slots_serving([queue], each) for each in (pools, scaled_pools))
+        found = {slots: self._drain(name, slots, alone_s)}
+        if scaled_slots != slots:
+            # Two slots do not build twice as many where they share a core's caches or the memory.
+            with ExitStack() as cleanup:
+                for pool, wanted in scaled_pools.items():
+                    if wanted.slots != pools[pool].slots:
+                        cleanup.enter_context(scaled(self._setting, pool, wanted.slots))
+                # The first report of a new slot pays for what is loaded lazily.
+                self._order_at_once(name, _ALONE * scaled_slots, alone_s)
+                found[scaled_slots] = self._drain(name, scaled_slots, alone_s)
+        return found
+
+    def _drain(self, name: str, slots: int, alone_s: float) -> float:
+        """Return how many reports so many slots build in a second that never wait for one."""
+        number = IN_A_ROW * slots
+        reports = self._order_at_once(name, number, alone_s)
+        ends = [row.finished_at for row in reports if row.finished_at is not None]
+        found = drain_per_s((datetime.fromisoformat(end).timestamp() for end in ends), slots)
+        if found is None:
+            raise NoAnswerError(
+                f"Of {number} reports of the stream {name} that were ordered at once, "
+                f"{self._setting.api.name} built {len(ends)} in time: how fast {slots} slots drain "
+                "their queue cannot be told. See the logs."
+            )
+        return found
+
+    def _order_at_once(self, name: str, number: int, alone_s: float) -> Sequence[ReportRow]:
+        duration_s = number * alone_s
+        plan = block_plan(
+            self._experiment.load,
+            (*self._plain_requests(), name),
+            self._setting.api.url or "",
+            {name: number / duration_s},
+            seed=0,
+            duration_s=duration_s,
+        )
+        at_once = {"due_s": [0.0] * number}
+        streams = [
+            stream.model_copy(update=at_once) if stream.name == name else stream
+            for stream in plan.streams
+        ]
+        log = self._generator.run(
+            plan.model_copy(update={"streams": streams}), self._out / f"{name}-{number}-at-once"
+        )
+        self._setting.wait_until_empty()
+        return log.reports
 
     def _one_at_a_time(self, name: str, stream: OrderStream) -> Load:
         # What several of them cost each other is not what one costs.
-        evenly = stream.model_copy(update={"arrivals": "constant", "burst": 1})
+        once = {
+            **{"arrivals": "constant", "burst": 1, "repeat_after_s": None},
+            **{"from_s": 0.0, "until_s": None},
+        }
+        evenly = stream.model_copy(update=once)
         load = self._experiment.load
         return load.model_copy(update={"streams": {**load.streams, name: evenly}})
 
     def _plain_requests(self) -> Collection[str]:
         plain = self._experiment.load.requests
         return [name for name in self._experiment.streams_of("naive") if name in plain]
+
+
+def warm_up(api: Service, order: ReportOrder) -> None:
+    """Have a few reports built, so that none that counts pays for what is loaded lazily.
+
+    Raises:
+        NoAnswerError: a report was not built.
+    """
+    for _ in range(_ALONE):
+        _build(api, order)
 
 
 def _count_stalls(api: Service, expected: float) -> _Stalls:
@@ -147,20 +234,22 @@ def _count_stalls(api: Service, expected: float) -> _Stalls:
     return stalls
 
 
-def _time_alone(api: Service, order: ReportOrder) -> tuple[float, str | None]:
-    """Return the seconds of the last of a few, and its queue.
+def _time_alone(api: Service, order: ReportOrder) -> tuple[float, str | None, str | None]:
+    """Return the seconds of the last of a few, its queue, and the SHA-256 of its file.
 
     The first one pays for what is loaded lazily.
     """
     taken_s: float | None = None
+    digest: str | None = None
     job: dict[str, Any] = {}
     for _ in range(_ALONE):
         body = _build(api, order)
         job = json.loads(body)
-        taken_s = run_s(read_outcome(body).row("", 0.0, None))
+        report = read_outcome(body).row("", 0.0, None)
+        taken_s, digest = run_s(report), report.sha256
     if not taken_s:
         raise NoAnswerError(f"{api.name} does not say how long it worked on a report: {job}")
-    return taken_s, job.get("queue")
+    return taken_s, job.get("queue"), digest
 
 
 def _build(api: Service, order: ReportOrder) -> bytes:

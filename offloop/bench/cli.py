@@ -10,14 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from offloop.bench.asking import NoAnswerError
+from offloop.bench.burst.experiment import BurstExperiment
+from offloop.bench.burst.program import BurstError
+from offloop.bench.burst.runner import BurstRun
 from offloop.bench.experiment import (
-    Experiment,
-    ExperimentError,
+    AnyExperiment,
     experiment_files,
     find_experiments,
     load_experiment,
 )
 from offloop.bench.idle import NotIdleError
+from offloop.bench.question import BLOCKS, ExperimentError
 from offloop.bench.results import ResultsError, Run, RunFolder
 from offloop.bench.runner import ExperimentRun, Options, Reporter
 from offloop.bench.verdicts import Verdict, run_verdict
@@ -29,10 +32,8 @@ from offloop.project import NotACheckoutError, project_root
 from offloop.stack.errors import StackError
 from offloop.stack.signals import held, interruptible
 
-#: Blocks: a verdict is a median, which one odd block of three cannot move.
-BLOCKS = 5
-QUICK_BLOCKS = 3
-MIN_BLOCKS = 2
+#: Blocks of a quick run, and the fewest that may be asked for.
+QUICK_BLOCKS = 2
 
 _EXIT_CODES = {
     Verdict.PASS: ExitCode.PASS,
@@ -53,12 +54,15 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     *,
     everything: Annotated[bool, typer.Option("--all", help="Run every experiment.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help=f"{QUICK_BLOCKS} blocks instead of {BLOCKS}.")
+        bool,
+        typer.Option("--quick", help=f"Only {QUICK_BLOCKS} blocks: a look, not a measurement."),
     ] = False,
     blocks: Annotated[
         int | None,
         typer.Option(
-            min=MIN_BLOCKS, help=f"Passes over all arms, {BLOCKS} by default; more are steadier."
+            min=QUICK_BLOCKS,
+            help=f"Passes over all arms; more are steadier. By default what the experiment says, or "
+            f"{BLOCKS}.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,
@@ -75,14 +79,14 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         raise typer.BadParameter("name experiments, or say --all, not both", param_hint="--all")
     console = Console(stderr=json)
     kinds = (
-        ExperimentError, GeneratorError, NoAnswerError, NotACheckoutError, NotIdleError,
-        ResultsError, StackError, OSError,
+        BurstError, ExperimentError, GeneratorError, NoAnswerError, NotACheckoutError,
+        NotIdleError, ResultsError, StackError, OSError,
     )  # fmt: skip
     with explained(*kinds), interruptible():
         root = project_root()
         folder = root / "loadtests" / "experiments"
         experiments = _wanted(folder, tuple(slugs or ()), everything=everything)
-        options = Options(blocks or (QUICK_BLOCKS if quick else BLOCKS), seed)
+        options = Options(blocks or (QUICK_BLOCKS if quick else None), seed)
         run = _new_run(root, seed)
         run_folder = RunFolder(root / "runs", run)
         where = str(run_folder.path.relative_to(root))
@@ -98,7 +102,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     raise typer.Exit(_EXIT_CODES[run.verdict])
 
 
-def _wanted(folder: Path, slugs: tuple[str, ...], *, everything: bool) -> dict[str, Experiment]:
+def _wanted(folder: Path, slugs: tuple[str, ...], *, everything: bool) -> dict[str, AnyExperiment]:
     found = find_experiments(folder, slugs or tuple(experiment_files(folder)))
     if slugs or everything:
         return found
@@ -121,7 +125,7 @@ def _new_run(root: Path, seed: int) -> Run:
 
 
 def _run_all(  # noqa: PLR0913 - everything that a run is made of
-    experiments: dict[str, Experiment],
+    experiments: dict[str, AnyExperiment],
     options: Options,
     root: Path,
     folder: RunFolder,
@@ -131,7 +135,7 @@ def _run_all(  # noqa: PLR0913 - everything that a run is made of
     try:
         for slug, experiment in experiments.items():
             reporter.experiment(slug, experiment)
-            one = ExperimentRun(slug, experiment, root, folder, reporter)
+            one = _prepared(slug, experiment, root, folder, reporter)
             run.experiments[slug] = one.result
             try:
                 one.run(options)
@@ -147,6 +151,14 @@ def _run_all(  # noqa: PLR0913 - everything that a run is made of
         with held():
             run.verdict = run_verdict([result.verdict for result in run.experiments.values()])
             folder.finish()
+
+
+def _prepared(
+    slug: str, experiment: AnyExperiment, root: Path, folder: RunFolder, reporter: Reporter
+) -> ExperimentRun | BurstRun:
+    if isinstance(experiment, BurstExperiment):
+        return BurstRun(slug, experiment, root, folder, reporter)
+    return ExperimentRun(slug, experiment, root, folder, reporter)
 
 
 def list_experiments() -> None:

@@ -44,7 +44,8 @@ class Event(Table):
     what: str
     #: When: seconds after the load began,
     at_s: float | None = Field(default=None, ge=0)
-    #: or as soon as a process reaches this step; of a pool, only the slot that does is meant.
+    #: or as soon as a process reaches this step; of a pool, only the slot that does is meant. With
+    #: both, as soon as one does from that second on.
     at: Annotated[str, AfterValidator(_known_step)] | None = None
     #: Seconds that a pause takes, or that a killed process is away.
     for_s: PositiveFloat | None = None
@@ -53,10 +54,15 @@ class Event(Table):
     #: Slots of the pool from then on.
     slots: PositiveInt | None = None
 
+    @property
+    def ends_the_api(self) -> bool:
+        """Whether nobody answers for a while: whoever asks is refused."""
+        return self.what == API and self.do in {"kill", "restart"}
+
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        if (self.at_s is None) == (self.at is None):
-            raise ValueError("an event happens either `at_s` seconds or `at` a step: say which")
+        if self.at_s is None and self.at is None:
+            raise ValueError("an event happens `at_s` seconds, `at` a step, or both: say when")
         given = {key for key in _KEYS if getattr(self, key) is not None}
         needed = _NEEDS[self.do]
         if missing := needed - given:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import groupby
+from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -147,7 +148,7 @@ def _is_ours(frame: Frame, root: Path) -> bool:
 def py_spy_command(pid: int, seconds: float, output: Path) -> tuple[str, ...]:
     """Return the command that samples a process, and what it has forked, 100 times a second."""
     return (
-        *("py-spy", "record", "--pid", str(pid), "--duration", str(max(1, round(seconds)))),
+        *("py-spy", "record", "--pid", str(pid), "--duration", str(ceil(seconds))),
         *("--rate", "100", "--format", "raw", "--output", str(output)),
         # Without --idle a stall in a system call would not be seen at all; without
         # --full-filenames nobody could tell whose file it is.

@@ -1,30 +1,36 @@
 """Experiment files: one question, one TOML file in ``loadtests/experiments``."""
 
 import tomllib
+from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
     Field,
     PositiveFloat,
+    PositiveInt,
     ValidationError,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
+from offloop.bench import effects
+from offloop.bench.burst.experiment import BURST, BurstExperiment
 from offloop.bench.events import PARTS, Event
 from offloop.bench.expressions import PREDICTED, Expression
-from offloop.bench.story import tell
+from offloop.bench.observed import Scraping
+from offloop.bench.prediction import AnyPrediction
+from offloop.bench.question import ExperimentError, Name, Question
 from offloop.bench.streams import ORDER, REQUEST, OrderStream, RequestStream, Stream, StreamName
-from offloop.bench.theory import FORMULAS
+from offloop.bench.table import ArmTable
+from offloop.bench.theory import FORMULAS, Need
 from offloop.load.arrivals import Constant, Poisson, Ramp, Spike, Step
-from offloop.stack.catalog import TIERS, WAYS
+from offloop.stack.catalog import TIERS, WAYS, WAYS_WITH_LIMIT
 from offloop.stack.pools import Pool
+from offloop.stack.servers import Server
 from offloop.tables import Table
-
-#: Names of arms and pools name folders and processes, too.
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 #: The keys of each kind of arrivals: those tables' own errors do not say which there are.
 _KEYS_OF_ARRIVALS = {
@@ -35,15 +41,6 @@ _KEYS_OF_ARRIVALS = {
 
 #: Where streams are in a file.
 _STREAMS = ("load", "streams")
-
-
-class ExperimentError(Exception):
-    """An experiment that does not exist or cannot be understood."""
-
-
-def _parses(text: str) -> str:
-    Expression.parse(text)
-    return text
 
 
 def _known_way(name: str) -> str:
@@ -57,19 +54,6 @@ def _known_way(name: str) -> str:
 def _known_tier(name: str) -> str:
     if name not in TIERS:
         raise ValueError(f"{name!r} is not a job tier; there is {', '.join(TIERS)}")
-    return name
-
-
-def _can_be_told(text: str) -> str:
-    tell(text, [])
-    return text
-
-
-def _known_formula(name: str) -> str:
-    if name not in FORMULAS:
-        raise ValueError(
-            f"{name!r} is not a formula of offloop.bench.theory; there is {', '.join(FORMULAS)}"
-        )
     return name
 
 
@@ -100,37 +84,56 @@ class Load(Table):
             name: stream for name, stream in self.streams.items() if isinstance(stream, OrderStream)
         }
 
+    @property
+    def later(self) -> dict[str, float]:
+        """The second from which on a stream of orders comes, where it is not the first."""
+        return {name: stream.from_s for name, stream in self.orders.items() if stream.from_s}
+
+    @model_validator(mode="after")
+    def _orders_while_it_lasts(self) -> Self:
+        for name, stream in self.orders.items():
+            if not stream.lasts_s(self.duration_s):
+                raise ValueError(
+                    f"streams.{name} begins at from_s = {stream.from_s:g}, but the load lasts only "
+                    f"{self.duration_s:g} s"
+                )
+        return self
+
 
 class Arm(Table):
     """One side of the experiment. ``naive`` and ``fixed`` differ in exactly one field."""
 
     #: The module that answers ``POST /reports``.
     way: Annotated[str, AfterValidator(_known_way)]
-    server: Literal["uvicorn"]
+    #: What answers requests, and with how many processes.
+    server: Server
     #: The module that declares the actors, where the way has a job tier.
     tier: Annotated[str, AfterValidator(_known_tier)]
     #: The slots of that tier.
     pools: dict[Name, Pool] = Field(min_length=1)
+    #: Jobs that a queue may hold, those being worked on included, before orders are refused;
+    #: without it the tier's own limit, which is far away.
+    queue_limit: PositiveInt | None = None
     #: What it gets; every stream where nothing is said.
     streams: tuple[str, ...] | None = None
+    #: Whether it runs in the first block only: it is shown, not judged.
+    once: bool = False
 
     @property
     def has_tier(self) -> bool:
         """Whether workers build the reports, and not the API."""
         return WAYS[self.way].has_tier
 
+    @property
+    def api_processes(self) -> int:
+        """How many processes serve requests."""
+        slots = sum(pool.slots for pool in self.pools.values()) if self.has_tier else 0
+        return self.server.serving(slots)
 
-class Expectation(Table):
-    """One limit on one measure."""
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    measure: Annotated[str, AfterValidator(_parses)]
-    op: Literal["<=", ">="]
-    limit: float
-    #: The expectation in words, for people.
-    says: str
-    #: Why the limit is where it is.
-    why: str
+    @model_validator(mode="after")
+    def _has_processes_for_requests(self) -> Self:
+        _ = self.api_processes  # raises where there are none
+        return self
 
 
 class Evidence(Table):
@@ -140,30 +143,19 @@ class Evidence(Table):
     process: str
 
 
-class Story(Table):
-    """What to say afterwards; ``{EXPRESSION:FORMAT}`` stands for a measured value."""
-
-    gain: Annotated[str, AfterValidator(_can_be_told)]
-    price: Annotated[str, AfterValidator(_can_be_told)]
-
-
-class Experiment(Table):
+class Experiment(Question):
     """One question, and how it is put to the apps."""
 
-    title: str
-    rule: str
-    question: str
-    prediction: str
-    #: Whether it runs where no experiment is named.
-    headline: bool = False
     load: Load
     arms: dict[Name, Arm]
-    #: Measures that theory predicts for the naive arm, by the name of a formula.
-    predict: dict[str, Annotated[str, AfterValidator(_known_formula)]] = Field(default_factory=dict)
+    #: Measures that theory predicts.
+    predict: dict[str, AnyPrediction] = Field(default_factory=dict)
     events: tuple[Event, ...] = ()
-    expect: tuple[Expectation, ...] = Field(min_length=1)
     evidence: tuple[Evidence, ...] = ()
-    story: Story
+    #: What is shown instead of all measures of all arms, where these would be too many.
+    table: ArmTable | None = None
+    #: How metrics are scraped, where what they show is the question.
+    scrape: Scraping | None = None
 
     def streams_of(self, arm: str) -> tuple[str, ...]:
         """Return the names of the streams that an arm gets."""
@@ -173,6 +165,29 @@ class Experiment(Table):
     def orders_of(self, arm: str) -> tuple[str, ...]:
         """Return the names of those among them that order reports."""
         return tuple(name for name in self.streams_of(arm) if name in self.load.orders)
+
+    @property
+    def judged_arms(self) -> tuple[str, ...]:
+        """The arms that are compared; the others are only shown."""
+        terms = chain.from_iterable(Expression.parse(each.measure).terms for each in self.expect)
+        compared = {"baseline", "naive", "fixed"} | {term.arm for term in terms}
+        return tuple(name for name in self.arms if name in compared)
+
+    @property
+    def looks_at_effects(self) -> bool:
+        """Whether an expectation is about the ledger or the files of an arm's reports."""
+        terms = chain.from_iterable(Expression.parse(each.measure).terms for each in self.expect)
+        return any(term.measure.startswith(effects.PREFIXES) for term in terms)
+
+    @model_validator(mode="after")
+    def _knows_what_whole_files_are(self) -> Self:
+        few = [name for name, stream in self.load.orders.items() if stream.count is not None]
+        if self.looks_at_effects and few:
+            raise ValueError(
+                f"load.streams.{few[0]} says `count`, so its report is not built before the load "
+                "begins, and nothing is known that its file could be compared with: say `rate`"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_its_arms(self) -> Self:
@@ -211,14 +226,35 @@ class Experiment(Table):
                         f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
                         f"but there is only {', '.join(known) or 'nothing'}"
                     )
-        ids = [expectation.id for expectation in self.expect]
-        if twice := {id_ for id_ in ids if ids.count(id_) > 1}:
-            raise ValueError(f"there are several expectations {', '.join(sorted(twice))}")
         for evidence in self.evidence:
             if evidence.arm not in self.arms:
                 raise ValueError(
                     f"evidence is asked of the arm {evidence.arm!r}; "
                     f"there is {', '.join(self.arms)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _judges_what_every_block_has(self) -> Self:
+        if once := [name for name in self.judged_arms if self.arms[name].once]:
+            raise ValueError(
+                f"arms.{once[0]}.once: an arm that is judged, or that others are judged beside, runs "
+                "in every block"
+            )
+        for evidence in self.evidence:
+            if self.arms[evidence.arm].once:
+                raise ValueError(
+                    f"evidence is asked of the arm {evidence.arm!r}, which is there in the first "
+                    "block only: evidence is gathered after the last one"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_row_for_its_arms(self) -> Self:
+        for name in self.table.rows if self.table else ():
+            if name not in self.arms:
+                raise ValueError(
+                    f"table.rows.{name} is about no arm; there is {', '.join(self.arms)}"
                 )
         return self
 
@@ -245,29 +281,93 @@ class Experiment(Table):
         return self
 
     def happens_in(self, arm: str, event: Event) -> bool:
-        """Whether an arm has what an event is done to."""
+        """Whether an arm has what an event is done to, and work that reaches its step."""
         setup = self.arms[arm]
+        if event.at is not None and not self.orders_of(arm):
+            return False
         return bool(event.targets(setup.pools, has_tier=setup.has_tier))
 
     @model_validator(mode="after")
     def _can_be_predicted(self) -> Self:
-        if self.predict and (self.arms["naive"].has_tier or len(self.orders_of("naive")) != 1):
+        for measure, asked in self.predict.items():
+            if asked.arm not in self.arms:
+                raise ValueError(
+                    f"predict.{measure} is about the arm {asked.arm!r}; "
+                    f"there is {', '.join(self.arms)}"
+                )
+            needs = FORMULAS[asked.formula].needs
+            if missing := [need for need in Need if need in needs - self._has(asked.arm)]:
+                raise ValueError(
+                    f"predict.{measure}: {asked.formula} is about an arm that {missing[0]}; "
+                    f"{asked.arm} answers by {self.arms[asked.arm].way} and gets "
+                    f"{', '.join(self.orders_of(asked.arm)) or 'no orders'}"
+                )
+        return self
+
+    def _has(self, arm: str) -> frozenset[Need]:
+        """Say what an arm has that theory may need."""
+        setup, orders = self.arms[arm], self.orders_of(arm)
+        alone = self.load.orders[orders[0]] if len(orders) == 1 else None
+        has = {
+            Need.LOOP: alone is not None and not setup.has_tier,
+            Need.DRAIN: alone is not None and setup.has_tier and alone.drain is not None,
+            Need.LIMIT: setup.queue_limit is not None,
+            Need.SCALE: self.scaled_pools(arm) != setup.pools,
+        }
+        return frozenset(need for need, there in has.items() if there)
+
+    def scaled_pools(self, arm: str) -> Mapping[str, Pool]:
+        """Return the pools of an arm as they are when every event has scaled what it scales."""
+        pools = dict(self.arms[arm].pools)
+        for event in self.events:
+            if event.do == "scale" and event.what in pools:
+                pools[event.what] = pools[event.what].model_copy(update={"slots": event.slots})
+        return pools
+
+    @model_validator(mode="after")
+    def _limits_what_has_a_limit(self) -> Self:
+        for name, arm in self.arms.items():
+            if arm.queue_limit is not None and arm.way not in WAYS_WITH_LIMIT:
+                raise ValueError(
+                    f"arms.{name}.queue_limit: {arm.way} accepts without looking at a limit; "
+                    f"there is {', '.join(sorted(WAYS_WITH_LIMIT))}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _has_stalls_to_see(self) -> Self:
+        if self.scrape is None:
+            return self
+        if self.arms["naive"].has_tier or len(self.orders_of("naive")) != 1:
             raise ValueError(
-                "[predict] is about one stream of orders that naive works off in the request; "
-                f"naive answers by {self.arms['naive'].way} and gets "
+                "[scrape] is timed by how long a report holds the event loop, so naive works off "
+                "one stream of orders in the request; "
+                f"it answers by {self.arms['naive'].way} and gets "
                 f"{', '.join(self.orders_of('naive')) or 'no orders'}"
+            )
+        if not self.load.requests:
+            raise ValueError(
+                "[scrape] needs a stream of plain requests: they tell when the service really "
+                "stalled"
             )
         return self
 
 
-def load_experiment(path: Path) -> Experiment:
-    """Read one experiment file.
+#: With services, or without.
+AnyExperiment: TypeAlias = Experiment | BurstExperiment
+
+
+def load_experiment(path: Path) -> AnyExperiment:
+    """Read one experiment file; one with a table ``[burst]`` has no services.
 
     Raises:
         ExperimentError: it is not TOML, or breaks the schema; says which key and what is allowed.
     """
     try:
-        return Experiment.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        if BURST in tables:
+            return BurstExperiment.model_validate(tables)
+        return Experiment.model_validate(tables)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ExperimentError(f"{path.name} is not TOML: {error}") from error
     except ValidationError as error:
@@ -299,7 +399,7 @@ def experiment_files(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def find_experiments(folder: Path, slugs: tuple[str, ...]) -> dict[str, Experiment]:
+def find_experiments(folder: Path, slugs: tuple[str, ...]) -> dict[str, AnyExperiment]:
     """Read the experiments named ``slugs``, in that order.
 
     Raises:

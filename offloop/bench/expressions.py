@@ -91,10 +91,13 @@ def observe(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | N
 def in_every_block(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> list[float] | None:
     """Return the value of an expression in each block; None if there is a block without one.
 
+    A block in which an arm did not run at all has nothing to say about it.
+
     Raises:
         ValueError: ``measure`` is no expression.
     """
     expression = Expression.parse(measure)
-    values = [expression.value(block) for block in blocks]
+    arms = {term.arm for term in expression.terms}
+    values = [expression.value(block) for block in blocks if arms <= block.keys()]
     present = [value for value in values if value is not None]
     return present if present and len(present) == len(values) else None

@@ -3,14 +3,13 @@
 import signal
 import threading
 import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Self
 
+from offloop.bench import scaling
 from offloop.bench.events import PARTS, Event, Happened
 from offloop.bench.stage import Setting
-from offloop.stack import catalog
 from offloop.stack.service import Service
 from offloop.stack.steps import Trap
 from offloop.stack.supervisor import GRACE_S
@@ -31,9 +30,22 @@ class Happenings:
         happened: What has happened, and when.
     """
 
-    def __init__(self, setting: Setting, events: Sequence[Event]) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        events: Sequence[Event],
+        about_to_end: Callable[[Sequence[str]], object] = lambda _: None,
+    ) -> None:
+        """Prepare to let them happen.
+
+        Args:
+            setting: The services that they are done to.
+            events: What is to happen.
+            about_to_end: Told of the services that an event is going to end.
+        """
         self.happened: list[Happened] = []
         self._setting = setting
+        self._about_to_end = about_to_end
         self._events = [event for event in events if setting.processes_of(event)]
         self._threads: list[threading.Thread] = []
         self._over = threading.Event()
@@ -65,8 +77,13 @@ class Happenings:
         """
         if self._threads:
             return
+        ones: list[_Happening] = []
         for event in self._events:
-            one = _Happening(self._setting, event, start_monotonic_s, self._over)
+            one = _Happening(
+                self._setting, event, start_monotonic_s, self._over, self._about_to_end
+            )
+            one.comes_after(ones)
+            ones.append(one)
             name = f"event-{event.id}"
             thread = threading.Thread(target=self._run, args=(one,), name=name, daemon=True)
             self._threads.append(thread)
@@ -81,21 +98,32 @@ class Happenings:
                 one.thaw()  # everything is about to be stopped
                 return
             one.end()
+            one.ended.set()
             self.happened.append(one.result())
             self._over.wait()
             if not self._aborted:
                 one.undo()
         except Exception as error:  # noqa: BLE001 - raised by the thread that waits for this one
             self._errors.append(error)
+        finally:
+            one.ended.set()
 
 
 class _Happening:
     """One event from its beginning to its end."""
 
     def __init__(
-        self, setting: Setting, event: Event, start_s: float, over: threading.Event
+        self,
+        setting: Setting,
+        event: Event,
+        start_s: float,
+        over: threading.Event,
+        about_to_end: Callable[[Sequence[str]], object],
     ) -> None:
         self.event = event
+        self.ended = threading.Event()
+        self._earlier: list[threading.Event] = []
+        self._about_to_end = about_to_end
         self._setting = setting
         self._stack = setting.stack
         self._start_s = start_s
@@ -103,18 +131,35 @@ class _Happening:
         self._names = setting.processes_of(event)
         self._began_s = 0.0
         self._ended_s: float | None = None
-        self._changed: list[Service] = []
+        self._changed: Sequence[Service] = ()
         self._failed: Exception | None = None
+
+    @property
+    def _ends_processes(self) -> bool:
+        return self.event.do in {"kill", "restart"}
+
+    def comes_after(self, others: "Iterable[_Happening]") -> None:
+        """Wait for those of others that end the same processes: they have to be there again."""
+        self._earlier += [
+            other.ended
+            for other in others
+            if self._ends_processes
+            and other._ends_processes  # noqa: SLF001 - one of ours
+            and not set(self._names).isdisjoint(other._names)  # noqa: SLF001 - one of ours
+        ]
 
     def wait_and_begin(self) -> bool:
         """Return once it has begun, or False if the load was over first."""
-        if self.event.at_s is not None:
-            if self._over.wait(max(0.0, self._start_s + self.event.at_s - time.monotonic())):
+        begins_s = self._start_s + (self.event.at_s or 0.0)
+        if self._over.wait(max(0.0, begins_s - time.monotonic())):
+            return False
+        while not all(earlier.is_set() for earlier in self._earlier):
+            if self._over.wait(_LOOK_S):
                 return False
+        if self.event.at is None:
             self._begin(self._names)
             return True
         assert self._setting.steps is not None  # noqa: S101 - there is one where an event waits
-        assert self.event.at is not None  # noqa: S101 - an event has one of the two
         trap = Trap(self.event.at, catches=self._is_meant, act=self._act)
         self._setting.steps.set(trap)
         while not trap.sprung.wait(_LOOK_S):
@@ -140,6 +185,8 @@ class _Happening:
 
     def _begin(self, names: tuple[str, ...]) -> None:
         self._names = names
+        if self._ends_processes:
+            self._about_to_end(names)
         self._began_s = time.monotonic()
         match self.event.do:
             case "pause":
@@ -160,7 +207,7 @@ class _Happening:
     def end(self) -> None:
         """Let go on what was frozen; start again what was ended, and wait until it is ready."""
         self.thaw()
-        if self.event.do in {"kill", "restart"}:
+        if self._ends_processes:
             self._wait_until_ended()
             for name in self._names:
                 self._stack.restart(name)
@@ -173,14 +220,7 @@ class _Happening:
 
     def undo(self) -> None:
         """Give back the slots that there were."""
-        if self.event.do != "scale":
-            return
-        known = {service.name for service in self._setting.services}
-        for service in self._changed:
-            if service.name in known:
-                self._stack.start(service)
-            else:
-                self._stack.stop(service.name)
+        scaling.undo(self._setting, self._changed)
 
     def result(self) -> Happened:
         """Return what has happened."""
@@ -198,18 +238,5 @@ class _Happening:
             time.sleep(_LOOK_S)
 
     def _scale(self) -> None:
-        name, wanted = self.event.what, self.event.slots or 0
-        pool = self._setting.pools[name]
-        numbers = range(min(pool.slots, wanted) + 1, max(pool.slots, wanted) + 1)
-        if wanted < pool.slots:
-            self._changed = [
-                service
-                for service in self._setting.workers
-                if service.name in {f"worker-{name}-{number}" for number in numbers}
-            ]
-            self._stack.stop(*(service.name for service in self._changed))
-        else:
-            add = partial(catalog.worker, name, pool=pool, tier=self._setting.arm.tier)
-            self._changed = [add(number, site=self._setting.site) for number in numbers]
-            self._stack.start(*self._changed)
+        self._changed = scaling.scale(self._setting, self.event.what, self.event.slots or 0)
         self._names = tuple(service.name for service in self._changed)

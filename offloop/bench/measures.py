@@ -4,18 +4,28 @@ A measure is named ``<stream>.<what>_<unit>``. What was not observed is absent, 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from offloop.bench.depth import DepthSample
 from offloop.bench.events import Happened
+from offloop.bench.losses import losses
+from offloop.bench.observed import LARGEST_LAG, Observed, observed_measures
+from offloop.bench.queueing import depth_measures, drain, longest_wait_ms
+from offloop.bench.refusals import refusal_measures
+from offloop.bench.usage import cores_used
 from offloop.load.log import RequestLog, StreamSummary
 from offloop.load.percentiles import nearest_rank
 from offloop.load.records import ReportRow
 from offloop.stack.sampling import ResourceSample
+from offloop.telemetry.loop_monitor import STALL_THRESHOLD_S
 
 _MS = 1000
+_US = 1_000_000
 
 _DONE = "done"
+
+_STALLS = "offloop_loop_stalls_total"
 
 #: When a process was started.
 _STARTED = "process_start_time_seconds"
@@ -57,8 +67,17 @@ class ArmRun:
         needed: The services that this way of answering needs, with their numbers of processes.
         samples: Resources of every process of the stack, and of everything else the lab runs.
         steal: Share of the machine's CPU time that its host gave to others; None if not known.
-        loop: Metrics of the API's process.
-        workers: Metrics of the processes that build reports; the API itself where it does.
+        loop: Metrics of the API's processes.
+        workers: Metrics of the processes that build reports, the API's where it does; also of those
+            that an event ended, as they were right before.
+        duration_s: Length of the load, seconds.
+        depths: How many jobs there were in the queues.
+        retrying: Streams whose clients come back when they are refused.
+        observed: What was seen by who scraped the API meanwhile; None if nobody did.
+        later: When streams began that did not begin with the load, seconds after it did.
+        timeout_s: Seconds after which the API's server kills a worker that gives no sign of life;
+            None where it never does.
+        workers_killed: How many it has killed for that; None where it never does.
     """
 
     log: RequestLog
@@ -68,8 +87,21 @@ class ArmRun:
     needed: Mapping[str, int]
     samples: Sequence[ResourceSample]
     steal: float | None
-    loop: Scrape
+    loop: Sequence[Scrape]
     workers: Sequence[Scrape]
+    duration_s: float
+    depths: Sequence[DepthSample]
+    retrying: frozenset[str]
+    observed: Observed | None = None
+    later: Mapping[str, float] = field(default_factory=dict)
+    timeout_s: int | None = None
+    workers_killed: int | None = None
+
+    @property
+    def undisturbed_until_s(self) -> float:
+        """When the first event began, or the load was over, on CLOCK_MONOTONIC."""
+        ends_s = [self.duration_s, *(event.at_s for event in self.happened)]
+        return self.log.start_monotonic_s + min(ends_s)
 
 
 def measure(run: ArmRun) -> dict[str, float]:
@@ -80,30 +112,62 @@ def measure(run: ArmRun) -> dict[str, float]:
     for stream, rows in _by_stream(run.log.reports).items():
         found |= _order_measures(stream, rows, run)
     for event in run.happened:
-        found |= _event_measures(event, run.log)
+        found |= _event_measures(event, run)
+    for stream, from_s in run.later.items():
+        found |= _phase_measures(stream, from_s, run.log)
+    found |= losses(run.log, run.happened)
+    found |= _queue_measures(run)
+    for stream in run.retrying:
+        found |= refusal_measures(stream, run.log)
     found["jobs.lost"] = _lost(run.log.reports)
-    found["jobs.cpu_s"] = _cpu_per_report(run.workers)
+    found |= _cpu_measures(run)
+    found["api.timeout_ms"] = None if run.timeout_s is None else _MS * run.timeout_s
+    found["api.workers_killed"] = run.workers_killed
     found |= _loop_measures(run.loop)
+    if run.observed is not None:
+        found |= observed_measures(run.observed, run.log)
     found |= _resource_measures(run)
     found["machine.steal_share"] = run.steal
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _event_measures(event: Happened, log: RequestLog) -> dict[str, float | None]:
-    """Measure plain requests by whether they were due before an event, or from then on."""
+def _queue_measures(run: ArmRun) -> dict[str, float | None]:
+    begin_s = run.log.start_monotonic_s
+    undisturbed_s = run.undisturbed_until_s - begin_s
+    drained = drain(run.log.reports) if run.queued else None
+    return {
+        **depth_measures(run.depths, begin_s, undisturbed_s),
+        "queue.wait_max_ms": longest_wait_ms(run.log, undisturbed_s) if run.queued else None,
+        **({} if drained is None else drained.measures()),
+    }
+
+
+def _event_measures(event: Happened, run: ArmRun) -> dict[str, float | None]:
+    before = replace(run.log.due_between(0.0, event.at_s), deadline_s=event.at_s)
     found: dict[str, float | None] = {
         f"{event.id}.at_ms": _MS * event.at_s,
         f"{event.id}.lasted_ms": None if event.lasted_s is None else _MS * event.lasted_s,
+        **_phase_measures(event.id, event.at_s, run.log),
     }
+    for stream, rows in _by_stream(before.reports).items():
+        found |= _order_measures(f"before:{event.id}.{stream}", rows, replace(run, log=before))
+    return found
+
+
+def _phase_measures(name: str, at_s: float, log: RequestLog) -> dict[str, float | None]:
+    """Measure plain requests by whether they were due before a moment, or from then on."""
+    found: dict[str, float | None] = {}
     orders = {row.name for row in log.reports}
     phases = {
-        "before": log.due_between(0.0, event.at_s),
-        "after": log.due_between(event.at_s, log.deadline_s),
+        # Whoever still waited when it came, and got no answer, had waited until then: what happened
+        # afterwards is its doing.
+        "before": replace(log.due_between(0.0, at_s), deadline_s=at_s),
+        "after": log.due_between(at_s, log.deadline_s),
     }
     for phase, part in phases.items():
         for stream, summary in part.summary().items():
             if stream not in orders:
-                found |= _stream_measures(f"{phase}:{event.id}.{stream}", summary)
+                found |= _stream_measures(f"{phase}:{name}.{stream}", summary)
     return found
 
 
@@ -140,7 +204,12 @@ def _order_measures(stream: str, rows: Sequence[ReportRow], run: ArmRun) -> dict
         "ready": _ready_s,
         "seen": lambda row: None if row.seen_s is None else row.seen_s - row.due_s,
     }
-    measures: dict[str, float | None] = {f"{stream}.finished": sum(map(_is_done, rows))}
+    measures: dict[str, float | None] = {
+        f"{stream}.accepted": sum(row.job_id is not None for row in rows),
+        f"{stream}.finished": sum(map(_is_done, rows)),
+    }
+    seen = _all_known(row.seen_s for row in rows)
+    measures[f"{stream}.last_seen_ms"] = _MS * max(seen) if seen else None
     for what, time_s in times.items():
         ended = _sorted_ms(
             time_s(row) if _is_done(row) else _until_deadline_s(row, run) for row in rows
@@ -153,6 +222,7 @@ def _order_measures(stream: str, rows: Sequence[ReportRow], run: ArmRun) -> dict
             for row in rows
         )
         measures |= _middle_and_tail(f"{stream}.wait", waited)
+        measures[f"{stream}.wait_max_ms"] = max(waited, default=None)
     return measures
 
 
@@ -200,20 +270,36 @@ def _seconds(begin: str | None, end: str | None) -> float | None:
 
 def _sorted_ms(seconds: Iterable[float | None]) -> list[float]:
     """Sort times; none at all where one is not known."""
-    times = list(seconds)
-    known = sorted(_MS * time for time in times if time is not None)
-    return known if len(known) == len(times) else []
+    return sorted(_MS * time for time in _all_known(seconds))
 
 
-def _loop_measures(loop: Scrape) -> dict[str, float | None]:
-    # The worst lag of a process that was ended is not known.
-    worst = None if loop.restarted else loop.after.get("offloop_loop_lag_max_seconds")
-    lost = loop.gained("offloop_loop_lost_seconds_total")
+def _loop_measures(loops: Sequence[Scrape]) -> dict[str, float | None]:
+    worst = _all_known(map(_worst_lag_s, loops))
+    stalls = _all_known(loop.gained(_STALLS) for loop in loops)
+    lost = _all_known(loop.gained("offloop_loop_lost_seconds_total") for loop in loops)
     return {
-        "loop.lag_max_ms": None if worst is None else _MS * worst,
-        "loop.stalls": loop.gained("offloop_loop_stalls_total"),
-        "loop.lost_s": lost,
+        "loop.lag_max_ms": _MS * max(worst) if worst else None,
+        "loop.stalls": sum(stalls) if stalls else None,
+        "loop.lost_s": sum(lost) if lost else None,
     }
+
+
+def _worst_lag_s(loop: Scrape) -> float | None:
+    """Return the worst lag of an arm; None where it is not known."""
+    worst_s = loop.after.get(LARGEST_LAG)
+    if worst_s is None or loop.restarted:
+        return None
+    # The gauge may remember what was before the arm: a stall that was not counted in it.
+    if worst_s >= STALL_THRESHOLD_S and loop.gained(_STALLS) == 0:
+        return None
+    return worst_s
+
+
+def _all_known(values: Iterable[float | None]) -> list[float]:
+    """Return the values; none at all where one is not known."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return known if len(known) == len(found) else []
 
 
 def _resource_measures(run: ArmRun) -> dict[str, float | None]:
@@ -223,6 +309,7 @@ def _resource_measures(run: ArmRun) -> dict[str, float | None]:
     return {
         "api.memory_peak_bytes": peaks.get(run.api),
         "stack.processes": sum(run.needed.values()),
+        "stack.cores_used": cores_used(run.samples, run.needed, run.undisturbed_until_s),
         # Sums of each process's own peak: at least what all held at any one moment.
         "stack.memory_peak_bytes": _total(peaks, run.needed),
         "lab.memory_peak_bytes": _total(peaks, peaks),
@@ -235,9 +322,26 @@ def _total(peaks: Mapping[str, int], names: Iterable[str]) -> int | None:
     return sum(known) if known and len(known) == len(found) else None
 
 
-def _cpu_per_report(workers: Sequence[Scrape]) -> float | None:
-    seconds = [worker.gained_lately("offloop_report_cpu_seconds_sum") for worker in workers]
-    reports = [worker.gained_lately("offloop_report_cpu_seconds_count") for worker in workers]
-    total_s = sum(value for value in seconds if value is not None)
-    count = sum(value for value in reports if value is not None)
-    return total_s / count if count else None
+def _cpu_measures(run: ArmRun) -> dict[str, float | None]:
+    """Measure the CPU time of a report, of a line, and by that of a report of each stream.
+
+    Arms that finished different reports can be compared by the line only.
+    """
+    cpu_s = _gained_lately("offloop_report_cpu_seconds_sum", run.workers)
+    reports = _gained_lately("offloop_report_cpu_seconds_count", run.workers)
+    lines = _gained_lately("offloop_report_lines_total", run.workers)
+    line_s = cpu_s / lines if lines else None
+    found = {
+        "jobs.cpu_s": cpu_s / reports if reports else None,
+        "jobs.cpu_us_per_line": None if line_s is None else _US * line_s,
+    }
+    for stream, rows in _by_stream(run.log.reports).items():
+        longest = max((row.rows for row in rows if row.rows is not None), default=None)
+        if longest is not None and line_s is not None:
+            found[f"{stream}.cpu_ms"] = _MS * longest * line_s
+    return found
+
+
+def _gained_lately(name: str, processes: Sequence[Scrape]) -> float:
+    gained = [process.gained_lately(name) for process in processes]
+    return sum(value for value in gained if value is not None)

@@ -1,9 +1,9 @@
 """From an experiment's load to what the generator is to send: pure functions."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from offloop.bench.experiment import Load
-from offloop.bench.streams import OrderStream, RequestStream
+from offloop.bench.streams import OrderStream, RequestStream, again
 from offloop.load.arrivals import due_times
 from offloop.load.plan import Plan, Stream
 
@@ -25,32 +25,53 @@ def block_plan(  # noqa: PLR0913 - each is one independent fact about the load
         load: Says what is sent.
         names: The streams that this arm gets.
         url: Where to send it.
-        rates: For each stream of orders among them, the orders per second.
+        rates: For each stream of orders among them that has a rate, the orders per second.
         seed: The block's.
         duration_s: Length of the load, seconds.
     """
 
-    def lay_out(name: str) -> Stream:
+    def lay_out(name: str) -> Iterator[Stream]:
         seeded = f"{seed}/{name}"
         match load.streams[name]:
-            case RequestStream(request=request, arrivals=arrivals):
+            case RequestStream(request=request, arrivals=arrivals, clients=clients):
                 method, path = request.split(" ")
                 due_s = due_times(arrivals, duration_s, seeded)
-                return Stream(name=name, method=method, path=path, base_url=url, due_s=due_s)
+                yield Stream(
+                    name=name,
+                    method=method,
+                    path=path,
+                    base_url=url,
+                    due_s=due_s,
+                    clients=clients,
+                )
             case OrderStream(order=order) as stream:
-                return Stream(
+                ordered = Stream(
                     name=name,
                     method="POST",
                     path="/reports",
                     base_url=url,
                     body=order.model_dump(mode="json"),
-                    due_s=stream.due_times(rates[name], duration_s, seeded),
+                    due_s=stream.due_times(rates.get(name), duration_s, seeded),
                     follow=True,
+                    retry_refused=stream.retry_refused,
+                    keys=None if stream.repeat_after_s is None else name,
                 )
+                yield ordered
+                if stream.repeat_after_s is not None:
+                    yield _again(ordered, stream.repeat_after_s, duration_s)
 
     return Plan(
-        streams=[lay_out(name) for name in names],
+        streams=[stream for name in names for stream in lay_out(name)],
         duration_s=duration_s,
         drain_s=load.drain_s,
         seed=seed,
     )
+
+
+def _again(ordered: Stream, after_s: float, duration_s: float) -> Stream:
+    """Lay out the same orders, each sent once more, as far as the load lasts.
+
+    The report is followed once: one customer wants it once.
+    """
+    due_s = [due_s + after_s for due_s in ordered.due_s if due_s + after_s < duration_s]
+    return ordered.model_copy(update={"name": again(ordered.name), "due_s": due_s, "follow": False})

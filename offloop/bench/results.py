@@ -13,14 +13,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
+from offloop.bench.depth import DepthSample
 from offloop.bench.evidence import Guilty
+from offloop.bench.table import FilledTable
 from offloop.bench.verdicts import Judged, Verdict
-from offloop.load.records import RequestRow
+from offloop.load.records import RefusalRow, RequestRow
 from offloop.stack.sampling import ResourceSample
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.parquet"
 SAMPLES_FILE = "samples.parquet"
+REFUSALS_FILE = "refusals.parquet"
+DEPTHS_FILE = "depths.parquet"
 
 
 class ResultsError(Exception):
@@ -51,10 +55,14 @@ class ExperimentResult(BaseModel):
     #: Median over blocks of every measure.
     arms: dict[str, dict[str, float]] = Field(default_factory=dict)
     blocks: list[dict[str, dict[str, float]]] = Field(default_factory=list)
+    #: Numbers of the blocks that all else is about: the host disturbed the others.
+    judged_blocks: list[int] = Field(default_factory=list)
     expectations: list[Judged] = Field(default_factory=list)
     validity: list[Judged] = Field(default_factory=list)
     predicted: dict[str, float] = Field(default_factory=dict)
     events: list[EventResult] = Field(default_factory=list)
+    #: The experiment's own table, where it has one.
+    table: FilledTable | None = None
     evidence: list[Guilty] = Field(default_factory=list)
     #: Why there is no evidence, where there is none.
     evidence_missing: str | None = None
@@ -98,8 +106,7 @@ class RunFolder:
             self.path = self._make()
             self.checkpoint()
             self._point_latest_here()
-        self._requests: list[dict[str, Any]] = []
-        self._samples: list[dict[str, Any]] = []
+        self._tables: dict[str, list[dict[str, Any]]] = {}
 
     def _make(self) -> Path:
         self._runs.mkdir(parents=True, exist_ok=True)
@@ -117,10 +124,19 @@ class RunFolder:
         where: Mapping[str, Any],
         requests: Sequence[RequestRow],
         samples: Sequence[ResourceSample],
+        refusals: Sequence[RefusalRow] = (),
+        depths: Sequence[DepthSample] = (),
     ) -> None:
         """Keep the raw rows of one arm; ``where`` names experiment, block and arm."""
-        self._requests += [{**where, **row._asdict()} for row in requests]
-        self._samples += [{**where, **row._asdict()} for row in samples]
+        tables: Mapping[str, Sequence[RequestRow | ResourceSample | RefusalRow | DepthSample]] = {
+            REQUESTS_FILE: requests,
+            SAMPLES_FILE: samples,
+            REFUSALS_FILE: refusals,
+            DEPTHS_FILE: depths,
+        }
+        for name, rows in tables.items():
+            table = self._tables.setdefault(name, [])
+            table += [{**where, **row._asdict()} for row in rows]
 
     def checkpoint(self) -> None:
         """Write ``run.json`` as it is to be found if nothing comes after: marked as interrupted.
@@ -139,7 +155,7 @@ class RunFolder:
             ResultsError: the disk is full, or the folder is gone.
         """
         with _explained(self.path):
-            for name, rows in ((REQUESTS_FILE, self._requests), (SAMPLES_FILE, self._samples)):
+            for name, rows in self._tables.items():
                 if rows:
                     pq.write_table(pa.Table.from_pylist(rows), self.path / name)
         self._write_run(self._run)

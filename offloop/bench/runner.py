@@ -6,26 +6,32 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 from subprocess import Popen
 from typing import IO, Protocol
 
+from offloop.bench.aftermath import Aftermath
 from offloop.bench.blocks import run_arm
-from offloop.bench.calibration import Calibration, Calibrator
+from offloop.bench.calibration import Calibration, Calibrator, warm_up
+from offloop.bench.calm import calm_blocks, without_the_others
 from offloop.bench.capacity import slots_serving
+from offloop.bench.changes import lines_changed_by
+from offloop.bench.effects import effect_measures
 from offloop.bench.events import Happened
 from offloop.bench.experiment import Evidence, Experiment
 from offloop.bench.expressions import PREDICTED, Measures
 from offloop.bench.idle import wait_until_quiet
+from offloop.bench.judging import judge_experiment
 from offloop.bench.measures import measure
+from offloop.bench.observed import Schedule
+from offloop.bench.observer import Observer, observer_of
 from offloop.bench.plans import block_plan
+from offloop.bench.predictions import predictions
 from offloop.bench.profiling import NoEvidenceError, profile_arm
+from offloop.bench.question import Question
 from offloop.bench.results import EventResult, ExperimentResult, RunFolder
-from offloop.bench.stage import Setting, stage
-from offloop.bench.story import tell
-from offloop.bench.theory import FORMULAS
+from offloop.bench.stage import Setting, stage, stage_one
 from offloop.bench.validity import validity
-from offloop.bench.verdicts import Verdict, experiment_verdict, judge
+from offloop.bench.verdicts import Verdict
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
@@ -45,11 +51,14 @@ _LOOK_S = 0.05
 class Reporter(Protocol):
     """Whoever wants to know how a run is going."""
 
-    def experiment(self, slug: str, experiment: Experiment) -> None:
+    def experiment(self, slug: str, experiment: Question) -> None:
         """An experiment begins."""
 
     def step(self, text: str) -> None:
         """The next thing is being done; it may take seconds."""
+
+    def predicted(self, result: ExperimentResult) -> None:
+        """Theory has predicted something, and the load has not begun."""
 
     def progress(self, progress: Progress) -> None:
         """The load of the current step is this far."""
@@ -63,12 +72,17 @@ class Options:
     """How thoroughly to measure.
 
     Attributes:
-        blocks: Passes over all arms; the verdict is the median of their ratios.
+        blocks: Passes over all arms; the verdict is the median of their ratios. None for as many as
+            the experiment says.
         seed: Of the first block; the following ones count on from it.
     """
 
-    blocks: int
+    blocks: int | None
     seed: int
+
+    def blocks_of(self, experiment: Question) -> int:
+        """Return the passes over all arms of one experiment."""
+        return self.blocks or experiment.blocks
 
 
 @dataclass(frozen=True)
@@ -76,16 +90,20 @@ class _Lab:
     """What is up and running while an experiment is.
 
     Attributes:
-        arms: The services behind each arm.
+        arms: The services behind each arm that is there now.
         generator: Sends the load.
         scratch: A temporary folder.
         rates: Orders per second of each stream of them.
+        whole: The SHA-256 of each report that is ordered, as it is when nothing disturbs the work.
+        scraping: When metrics are scraped; None where they are not.
     """
 
-    arms: Mapping[str, Setting]
+    arms: dict[str, Setting]
     generator: Generator
     scratch: Path
     rates: Mapping[str, float]
+    whole: Collection[str]
+    scraping: Schedule | None
 
     def settle(self) -> None:
         """Return once no stack has anything left to do: all arms share one machine.
@@ -140,7 +158,7 @@ class ExperimentRun:
             ExperimentError: it asks for evidence of a process that there is not.
         """
         with self._lab() as lab:
-            for number in range(options.blocks):
+            for number in range(options.blocks_of(self._experiment)):
                 self._run_block(lab, number, options)
             self._gather_evidence(lab, options.seed)
             self._reporter.step("stopping everything")
@@ -163,23 +181,39 @@ class ExperimentRun:
             ).calibrate()
             rates = {name: self._rate(name, found) for name, found in calibrated.items()}
             self._note(calibrated, rates)
-            yield _Lab(arms, generator, stack.folder, rates)
+            whole = {found.sha256 for found in calibrated.values() if found.sha256}
+            scraping = self._scraping(calibrated)
+            yield _Lab(dict(arms), generator, stack.folder, rates, whole, scraping)
 
     def _rate(self, stream: str, calibration: Calibration) -> float:
         queue = calibration.queue
         slots = 1 if queue is None else slots_serving([queue], self._experiment.arms["naive"].pools)
-        return self._experiment.load.orders[stream].per_second(calibration.run_s, slots)
+        drain_per_s = calibration.drain_per_s.get(slots, slots / calibration.run_s)
+        return self._experiment.load.orders[stream].per_second(calibration.run_s, drain_per_s)
 
     def _note(self, calibrated: Mapping[str, Calibration], rates: Mapping[str, float]) -> None:
         self._queues = {name: found.queue for name, found in calibrated.items()}
         for name, found in calibrated.items():
-            known = {key: value for key, value in found._asdict().items() if value is not None}
+            known = {key: value for key, value in found._asdict().items() if value}
             self.result.load["streams"][name] |= known | {"per_second": rates[name]}
-        for measured, formula in self._experiment.predict.items():
-            (name,) = self._experiment.orders_of("naive")
-            blocked_s = calibrated[name].blocked_s
-            if blocked_s is not None:
-                self.result.predicted[measured] = FORMULAS[formula](blocked_s, rates[name])
+        self.result.predicted = predictions(self._experiment, calibrated, rates)
+        # On record before the load begins.
+        self._folder.checkpoint()
+        self._reporter.predicted(self.result)
+
+    def _scraping(self, calibrated: Mapping[str, Calibration]) -> Schedule | None:
+        if self._experiment.scrape is None:
+            return None
+        (name,) = self._experiment.orders_of("naive")
+        schedule = self._experiment.scrape.schedule(calibrated[name].blocked_s)
+        self.result.load["scrape"] = schedule._asdict()
+        return schedule
+
+    def _observer(self, lab: _Lab, arm: str) -> Observer | None:
+        # Without reports there is no stall to be seen.
+        if lab.scraping is None or not self._experiment.orders_of(arm):
+            return None
+        return observer_of(self._experiment, arm, lab.arms[arm].api, lab.scraping)
 
     def _plan(self, lab: _Lab, arm: str, seed: int, duration_s: float) -> Plan:
         url = lab.arms[arm].api.url or ""
@@ -189,29 +223,66 @@ class ExperimentRun:
     def _run_block(self, lab: _Lab, number: int, options: Options) -> None:
         # Every other block runs backwards, so that a machine that slows down or speeds up
         # meanwhile favours no arm.
-        order = list(lab.arms)[:: 1 if number % 2 == 0 else -1]
+        arms = self._experiment.arms
+        due = [name for name, arm in arms.items() if number == 0 or not arm.once]
+        order = due[:: 1 if number % 2 == 0 else -1]
         measures: dict[str, dict[str, float]] = {}
+        blocks = options.blocks_of(self._experiment)
         for arm in order:
-            self._reporter.step(f"block {number + 1} of {options.blocks}: {arm}")
-            plan = self._plan(lab, arm, options.seed + number, self._experiment.load.duration_s)
-            out = lab.scratch / f"{number}-{arm}"
-            lab.settle()
-            run = run_arm(
-                lab.generator,
-                lab.arms[arm],
-                plan,
-                out,
-                on_progress=self._reporter.progress,
-                others=partial(lab.others, arm),
-                events=self._experiment.events,
-            )
-            self._note_events(number, arm, run.happened)
-            measures[arm] = measure(run)
-            self._note_digests(arm, run.log.reports)
-            where = {"experiment": self._slug, "block": number, "arm": arm}
-            self._folder.add(where, run.log.requests, run.samples)
+            self._reporter.step(f"block {number + 1} of {blocks}: {arm}")
+            with self._there(lab, arm):
+                measures[arm] = self._run_arm(lab, arm, number, options)
         self.result.blocks.append(measures)
         self._folder.checkpoint()
+
+    @contextmanager
+    def _there(self, lab: _Lab, arm: str) -> Iterator[None]:
+        """Start what an arm needs that is there for one block only, and warm it up."""
+        if arm in lab.arms:
+            yield
+            return
+        logs = self._folder.path / "logs" / self._slug
+        with ExitStack() as cleanup:
+            setting = cleanup.enter_context(stage_one(self._experiment, arm, self._root, logs))
+            lab.arms[arm] = setting
+            cleanup.callback(lab.arms.pop, arm)
+            cleanup.enter_context(_dead_named({arm: setting}))
+            for stream in self._experiment.orders_of(arm):
+                warm_up(setting.api, self._experiment.load.orders[stream].order)
+            yield
+
+    def _run_arm(self, lab: _Lab, arm: str, number: int, options: Options) -> dict[str, float]:
+        plan = self._plan(lab, arm, options.seed + number, self._experiment.load.duration_s)
+        out = lab.scratch / f"{number}-{arm}"
+        lab.settle()
+        # Looking at every file takes time, so only where somebody wants to know.
+        wanted = self._experiment.looks_at_effects
+        aftermath = Aftermath(lab.arms[arm], lab.whole) if wanted else None
+        run = run_arm(
+            lab.generator,
+            lab.arms[arm],
+            plan,
+            out,
+            on_progress=self._reporter.progress,
+            others=partial(lab.others, arm),
+            events=self._experiment.events,
+            observer=self._observer(lab, arm),
+            later=self._experiment.load.later,
+        )
+        self._note_events(number, arm, run.happened)
+        measures = measure(run)
+        if aftermath is not None:
+            measures |= effect_measures(aftermath.read(run.log.reports))
+        if self._experiment.table is not None:
+            measures |= self._code_measures(arm)
+        self._note_digests(arm, run.log.reports)
+        where = {"experiment": self._slug, "block": number, "arm": arm}
+        self._folder.add(where, run.log.requests, run.samples, run.log.refusals, run.depths)
+        return measures
+
+    def _code_measures(self, arm: str) -> dict[str, float]:
+        way, inline = (self._experiment.arms[name].way for name in (arm, "naive"))
+        return {"code.changed_lines": lines_changed_by(way, inline, self._root)}
 
     def _note_events(self, block: int, arm: str, happened: Iterable[Happened]) -> None:
         self.result.events += [
@@ -243,23 +314,13 @@ class ExperimentRun:
 
     def _judge(self) -> None:
         result = self.result
+        result.judged_blocks = calm_blocks(result.blocks)
+        calm = without_the_others(result.blocks, result.judged_blocks)
         blocks: list[dict[str, Measures]] = [
-            {**block, PREDICTED: result.predicted} for block in result.blocks
+            {**block, PREDICTED: result.predicted} for block in calm
         ]
-        result.arms = {
-            arm: _medians([block[arm] for block in result.blocks]) for arm in self._experiment.arms
-        }
-        result.expectations = [judge(limit, blocks) for limit in self._experiment.expect]
-        result.validity = validity(self._experiment, blocks, self._digests, self._queues)
-        result.verdict = experiment_verdict(result.expectations, result.validity)
-        result.gain = tell(self._experiment.story.gain.strip(), blocks)
-        result.price = tell(self._experiment.story.price.strip(), blocks)
-
-
-def _medians(blocks: Sequence[Measures]) -> dict[str, float]:
-    # As with what is judged: no median of those blocks only that happened to have the measure.
-    names = set(blocks[0]).intersection(*blocks[1:])
-    return {name: median(block[name] for block in blocks) for name in sorted(names)}
+        checks = validity(self._experiment, blocks, self._digests, self._queues)
+        judge_experiment(result, self._experiment, blocks, checks, self._experiment.table)
 
 
 def _distinct(arms: Mapping[str, Setting]) -> Collection[Setting]:

@@ -11,15 +11,19 @@ from offloop.stack.service import Service
 _TIMEOUT_S = 5.0
 
 
-def scrape(service: Service) -> Mapping[str, float]:
-    """Return every sample without labels that a service exposes: name -> value.
+def scrape(service: Service) -> list[Mapping[str, float]]:
+    """Return every sample without labels that each process of a service exposes: name -> value.
+
+    A process that takes another's place comes in the same place.
 
     Raises:
-        NoAnswerError: the service did not answer.
+        NoAnswerError: a process did not answer.
     """
-    if service.metrics_url is None:
-        return {}
-    text = ask(service, service.metrics_url, timeout_s=_TIMEOUT_S).decode()
+    return [_scrape(service, url) for url in service.metrics_urls]
+
+
+def _scrape(service: Service, url: str) -> Mapping[str, float]:
+    text = ask(service, url, timeout_s=_TIMEOUT_S).decode()
     return {
         sample.name: sample.value
         for family in text_string_to_metric_families(text)

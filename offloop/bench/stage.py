@@ -1,4 +1,7 @@
-"""The services of an experiment, all started before its first arm and idle between arms."""
+"""The services of an experiment, started before its first arm and idle between arms.
+
+Those of an arm that runs once are there only for as long as it does.
+"""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -8,8 +11,9 @@ from pathlib import Path
 from redis import Redis, RedisError
 
 from offloop.bench.events import API, BROKER, Event
-from offloop.bench.experiment import Arm, Experiment, ExperimentError
+from offloop.bench.experiment import Arm, Experiment
 from offloop.bench.idle import wait_until_empty
+from offloop.bench.question import ExperimentError
 from offloop.stack import catalog
 from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
@@ -90,12 +94,12 @@ class Setting:
 
 
 def _services_of(arm: Arm) -> tuple[object, ...]:
-    return arm.way, arm.server, arm.tier, tuple(sorted(arm.pools.items()))
+    return arm.way, arm.server, arm.tier, tuple(sorted(arm.pools.items())), arm.queue_limit
 
 
 @contextmanager
 def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[str, Setting]]:
-    """Start what the arms need and yield it: name of the arm -> its setting.
+    """Start what the arms need that run in every block: name of the arm -> its setting.
 
     One stack is started after the other: all at once, a small machine would take so long that
     those of the lowest priority would count as failed.
@@ -115,14 +119,14 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
     """
     settings: dict[tuple[object, ...], Setting] = {}
     owners: dict[tuple[object, ...], str] = {}
-    # The judged sides give their names to what they share with others.
-    observed = any(event.at is not None for event in experiment.events)
     if any(event.what == BROKER for event in experiment.events) and given_broker():
         raise ExperimentError(
             "The experiment interferes with the broker, and the lab did not start the one that "
             f"{REDIS_URL_VARIABLE} names. Unset it to use an embedded server."
         )
-    names = sorted(experiment.arms, key=lambda name: name not in {"naive", "fixed"})
+    staying = {name: arm for name, arm in experiment.arms.items() if not arm.once}
+    # The judged sides give their names to what they share with others.
+    names = sorted(staying, key=lambda name: name not in {"naive", "fixed"})
     with ExitStack() as cleanup:
         for name in names:
             arm = experiment.arms[name]
@@ -131,11 +135,25 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
                 (logs / name).symlink_to(owners[key])
                 continue
             owners[key] = name
-            stack = cleanup.enter_context(Stack(logs / name))
-            settings[key] = _start(arm, root, stack, cleanup, observed=observed)
-        staged = {name: settings[_services_of(arm)] for name, arm in experiment.arms.items()}
+            settings[key] = cleanup.enter_context(stage_one(experiment, name, root, logs))
+        staged = {name: settings[_services_of(arm)] for name, arm in staying.items()}
         _check_evidence(experiment, staged)
         yield staged
+
+
+@contextmanager
+def stage_one(experiment: Experiment, name: str, root: Path, logs: Path) -> Iterator[Setting]:
+    """Start what one arm needs and yield it.
+
+    The arguments are those of `stage`, and the name of the arm.
+
+    Raises:
+        StackError: a service could not be started.
+    """
+    observed = any(event.at is not None for event in experiment.events)
+    with ExitStack() as cleanup:
+        stack = cleanup.enter_context(Stack(logs / name))
+        yield _start(experiment.arms[name], root, stack, cleanup, observed=observed)
 
 
 def _check_evidence(experiment: Experiment, staged: Mapping[str, Setting]) -> None:
@@ -154,8 +172,16 @@ def _start(arm: Arm, root: Path, stack: Stack, cleanup: ExitStack, *, observed: 
     # It has to listen before anything starts: work asks for it once.
     steps = cleanup.enter_context(StepServer(stack.folder / "steps")) if observed else None
     path = None if steps is None else steps.path
-    site = catalog.Site(root, stack.folder / "files", redis_url, path)
-    api = catalog.api(way, site)
+    knows_keys = arm.tier not in catalog.TIERS_WITHOUT_KEYS
+    site = catalog.Site(
+        root,
+        stack.folder / "files",
+        redis_url,
+        path,
+        knows_keys=knows_keys,
+        queue_limit=arm.queue_limit,
+    )
+    api = catalog.api(way, site, arm.server, arm.api_processes)
     workers = catalog.workers(arm.pools, arm.tier, site) if way.has_tier else ()
     keeping = (catalog.housekeeping(site),) if way.has_tier else ()
     services = (*broker, api, *workers, *keeping)

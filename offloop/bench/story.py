@@ -5,6 +5,9 @@ from string import Formatter
 
 from offloop.bench.expressions import Measures, observe
 
+#: Stands where a measure is missing.
+NOT_MEASURED = "(not measured)"
+
 
 class _Values(Formatter):
     """Formats ``{EXPRESSION:FORMAT}`` with the median over blocks."""
@@ -37,7 +40,7 @@ class _Values(Formatter):
     def format_field(self, value: float | None, format_spec: str) -> str:
         # Also the format of a missing value is used, so that a wrong one is noticed before a run.
         shown = format(0.0 if value is None else value, format_spec)
-        return "(not measured)" if value is None else shown
+        return NOT_MEASURED if value is None else shown
 
 
 #: Units a text may convert a measure to, by what they multiply it with.

@@ -1,9 +1,35 @@
-"""What queueing arithmetic says a run should measure."""
+"""What queueing arithmetic says a run should measure: pure functions."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 #: The share of requests beyond a p99.
 _TAIL = 0.01
+
+_MS = 1000
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is known of an arm before its load begins: its settings, and what was calibrated.
+
+    Attributes:
+        per_second: Orders that come in a second (lambda).
+        blocked_s: Seconds for which a report holds the event loop; None where workers build it.
+        drain_per_s: Reports that all slots together build in a second while their queue is never
+            empty (mu); None where it was not calibrated.
+        scaled_drain_per_s: The same with the slots that there are after they were scaled; None
+            where they are not.
+        queue_limit: Jobs that its queue may hold; None where it has no limit.
+    """
+
+    per_second: float
+    blocked_s: float | None = None
+    drain_per_s: float | None = None
+    scaled_drain_per_s: float | None = None
+    queue_limit: int | None = None
 
 
 def blocked_loop_p99_ms(blocked_s: float, rate: float) -> float:
@@ -26,10 +52,86 @@ def blocked_loop_p99_ms(blocked_s: float, rate: float) -> float:
         Milliseconds; 0 where fewer than one bystander in a hundred waits at all.
     """
     utilisation = rate * blocked_s
-    return 1000 * blocked_s * (1 - _TAIL / utilisation) if utilisation > _TAIL else 0.0
+    return _MS * blocked_s * (1 - _TAIL / utilisation) if utilisation > _TAIL else 0.0
 
 
-#: Formulas that an experiment may name; each takes S in seconds and the reports per second.
-FORMULAS: Mapping[str, Callable[[float, float], float]] = {
-    "blocked_loop_p99_ms": blocked_loop_p99_ms,
+def growth_per_s(per_second: float, drain_per_s: float) -> float:
+    """Predict how fast a queue without a limit grows.
+
+    The fluid approximation: jobs flow in at lambda and out at mu, so that dL/dt = lambda - mu as
+    long as the queue is not empty (Kleinrock, Queueing Systems II, 1976, section 2.7).
+
+    Args:
+        per_second: lambda.
+        drain_per_s: mu.
+
+    Returns:
+        Jobs per second; 0 where slots keep up.
+    """
+    return max(per_second - drain_per_s, 0.0)
+
+
+def longest_wait_ms(queue_limit: int, drain_per_s: float) -> float:
+    """Predict the longest time that an accepted job waits until it is started.
+
+    It is accepted while the queue holds fewer jobs than its limit L, those being worked on
+    included. At most L - 1 have to be finished first, at mu a second: (L - 1) / mu. On average it
+    is Little's law, W = N / lambda, of a queue that is full: its N cannot be more than L, and what
+    is accepted in the long run is what is finished, lambda = mu.
+
+    Args:
+        queue_limit: L, jobs.
+        drain_per_s: mu.
+    """
+    return _MS * (queue_limit - 1) / drain_per_s
+
+
+class Need(StrEnum):
+    """What an arm must have for a formula to say something about it."""
+
+    LOOP = "builds one stream of reports in the request"
+    DRAIN = "queues one stream of reports, which comes at a rate told by `drain`"
+    LIMIT = "has a `queue_limit`"
+    SCALE = "gets more or fewer slots for it by an event that does `scale`"
+
+
+class Formula(NamedTuple):
+    """A formula that an experiment may name.
+
+    Attributes:
+        of: Gives the value; None where what it takes was not measured.
+        needs: What it can be applied to.
+    """
+
+    of: Callable[[Given], float | None]
+    needs: frozenset[Need]
+
+
+def _blocked_loop(given: Given) -> float | None:
+    if given.blocked_s is None:
+        return None
+    return blocked_loop_p99_ms(given.blocked_s, given.per_second)
+
+
+def _growth(given: Given) -> float | None:
+    if given.drain_per_s is None:
+        return None
+    return growth_per_s(given.per_second, given.drain_per_s)
+
+
+def _longest_wait(given: Given) -> float | None:
+    if given.drain_per_s is None or given.queue_limit is None:
+        return None
+    return longest_wait_ms(given.queue_limit, given.drain_per_s)
+
+
+#: Formulas by the name under which an experiment asks for them.
+FORMULAS: Mapping[str, Formula] = {
+    "blocked_loop_p99_ms": Formula(_blocked_loop, frozenset({Need.LOOP})),
+    "growth_per_s": Formula(_growth, frozenset({Need.DRAIN})),
+    "queue_limit": Formula(lambda given: given.queue_limit, frozenset({Need.DRAIN, Need.LIMIT})),
+    "longest_wait_ms": Formula(_longest_wait, frozenset({Need.DRAIN, Need.LIMIT})),
+    "scaled_drain_per_s": Formula(
+        lambda given: given.scaled_drain_per_s, frozenset({Need.DRAIN, Need.SCALE})
+    ),
 }

@@ -1,16 +1,19 @@
 """Whether a measurement may be judged at all: pure functions."""
 
+import re
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Literal
 
+from offloop.bench import effects
+from offloop.bench.calm import STEAL
 from offloop.bench.capacity import utilisation
+from offloop.bench.events import Event
 from offloop.bench.experiment import Experiment
 from offloop.bench.expressions import Expression, Measures, in_every_block, observe
-from offloop.bench.verdicts import Judged, check
+from offloop.bench.streams import again
+from offloop.bench.verdicts import Judged, judged
 from offloop.load.log import DISPATCH_LAG_LIMIT_MS
-
-_STEAL = "machine.steal_share"
+from offloop.stack.servers import LOOK_S
 
 #: A p99 of fewer requests rests on fewer than twenty values.
 MIN_REQUESTS = 2_000
@@ -35,6 +38,15 @@ Digests = Mapping[str, Mapping[str, frozenset[str]]]
 #: What measures of a stream are named where its p99 is.
 _P99 = ("p99_ms", "service_p99_ms")
 
+#: How many workers a server has killed because they were silent for too long.
+_KILLS = "api.workers_killed"
+
+#: What measures end in that say whether reports were finished,
+_FATES = frozenset({"lost", "undone", "finished"})
+
+#: and what those begin with that say whether their files are whole.
+_FILES = "files."
+
 
 def validity(
     experiment: Experiment,
@@ -51,28 +63,65 @@ def validity(
         queues: The queue of each stream of orders; None where there is none.
     """
     found: list[Judged] = []
-    for arm in experiment.arms:
+    for arm in experiment.judged_arms:
         for stream in experiment.streams_of(arm):
             found += _schedule_kept(arm, stream, blocks)
         for event in experiment.events:
-            if experiment.happens_in(arm, event):
+            if _has_to_happen(experiment, arm, event):
                 found.append(_happened(arm, event.id, blocks))
     found += [_enough_requests(offered, blocks) for offered in _offered_for_a_p99(experiment)]
-    for arm in experiment.arms:
+    for arm in experiment.judged_arms:
         if not _may_be_overloaded(experiment, arm):
-            found += [_reports_finished(arm, name, blocks) for name in experiment.orders_of(arm)]
+            found += [
+                _reports_finished(experiment, arm, name, blocks)
+                for name in experiment.orders_of(arm)
+                if not _fate_is_judged(experiment, arm)
+            ]
     if experiment.load.requests:
         found += [_baseline_healthy(name, blocks) for name in experiment.streams_of("baseline")]
     if experiment.load.orders:
         found += _same_work(experiment, blocks, digests)
     if experiment.orders_of("naive") and not _may_be_overloaded(experiment, "naive"):
         found.append(_not_overloaded(experiment, blocks, queues))
-    found += _machine_ours(blocks)
+    found += _outlasts_timeout(experiment, blocks)
+    found += machine_ours(blocks)
     return found
 
 
 def _may_be_overloaded(experiment: Experiment, arm: str) -> bool:
     return experiment.load.overload and arm == "naive"
+
+
+def _has_to_happen(experiment: Experiment, arm: str, event: Event) -> bool:
+    """Whether an arm could not be judged without an event.
+
+    One that waits for a step may come too late in an arm that takes long to start, which does not
+    matter where nobody looks at it. What is looked at in one of the two sides concerns the other.
+    Ledger and files are what every event leaves behind: undisturbed, they show nothing.
+    """
+    sides = {"naive", "fixed"}
+    looked_at = any(
+        event.id in re.split(r"[.:]", name) or name.startswith(effects.PREFIXES)
+        for each in (sides if arm in sides else {arm})
+        for name in _judged_measures(experiment, each)
+    )
+    return experiment.happens_in(arm, event) and (event.at is None or looked_at)
+
+
+def _judged_measures(experiment: Experiment, arm: str) -> list[str]:
+    terms = (Expression.parse(expectation.measure).terms for expectation in experiment.expect)
+    return [term.measure for pair in terms for term in pair if term.arm == arm]
+
+
+def _files_are_judged(experiment: Experiment, arm: str) -> bool:
+    return any(name.startswith(_FILES) for name in _judged_measures(experiment, arm))
+
+
+def _fate_is_judged(experiment: Experiment, arm: str) -> bool:
+    """Whether it is the question if an arm finishes its reports: then it is no condition."""
+    measures = _judged_measures(experiment, arm)
+    lasts = {name.rpartition(".")[2] for name in measures}
+    return bool(lasts & _FATES) or _files_are_judged(experiment, arm)
 
 
 def _offered_for_a_p99(experiment: Experiment) -> list[str]:
@@ -88,7 +137,7 @@ def _offered_for_a_p99(experiment: Experiment) -> list[str]:
 
 def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
     return [
-        _judged(
+        judged(
             f"{arm}_{stream}_dispatched",
             f"{arm}.{stream}.dispatch_lag_p99_ms",
             observe(f"{arm}.{stream}.dispatch_lag_p99_ms", blocks),
@@ -97,7 +146,7 @@ def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures
             f"{arm}: {stream} requests were sent when they were due",
             "a late generator measures itself",
         ),
-        _judged(
+        judged(
             f"{arm}_{stream}_sent",
             f"{arm}.{stream}.sent / {arm}.{stream}.offered, the lowest of all blocks",
             _lowest(f"{arm}.{stream}.sent / {arm}.{stream}.offered", blocks),
@@ -112,12 +161,12 @@ def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures
 def _happened(arm: str, event: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
     measure = f"{arm}.{event}.at_ms"
     happened = in_every_block(measure, blocks)
-    return _judged(
+    return judged(
         f"{arm}_{event}_happened",
         f"{measure}, the number of blocks",
         len(happened) if happened else None,
         ">=",
-        len(blocks),
+        sum(arm in block for block in blocks),
         f"{arm}: {event} happened in every block",
         "nothing can be said about what did not happen",
     )
@@ -126,7 +175,7 @@ def _happened(arm: str, event: str, blocks: Sequence[Mapping[str, Measures]]) ->
 def _enough_requests(offered: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
     arm, _, stream = offered.removesuffix(".offered").partition(".")
     counts = in_every_block(offered, blocks)
-    return _judged(
+    return judged(
         f"{arm}_{stream}_requests",
         f"{offered}, all blocks",
         sum(counts) if counts else None,
@@ -137,15 +186,22 @@ def _enough_requests(offered: str, blocks: Sequence[Mapping[str, Measures]]) -> 
     )
 
 
-def _reports_finished(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
-    measure = f"{arm}.{stream}.finished / {arm}.{stream}.offered"
-    return _judged(
+def _reports_finished(
+    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Mapping[str, Measures]]
+) -> Judged:
+    # Whoever orders while an event has the API away is refused, which is no fault of the arm.
+    away = any(
+        event.ends_the_api and experiment.happens_in(arm, event) for event in experiment.events
+    )
+    ordered, said = ("accepted", "accepted") if away else ("offered", "ordered")
+    measure = f"{arm}.{stream}.finished / {arm}.{stream}.{ordered}"
+    return judged(
         f"{arm}_{stream}_finished",
         f"{measure}, the lowest of all blocks",
         _lowest(measure, blocks),
         ">=",
         1,
-        f"{arm}: every {stream} that was ordered was built in time",
+        f"{arm}: every {stream} that was {said} was built in time",
         "a stack that leaves reports undone has nothing to slow it down",
     )
 
@@ -153,7 +209,7 @@ def _reports_finished(arm: str, stream: str, blocks: Sequence[Mapping[str, Measu
 def _baseline_healthy(stream: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
     measure = f"baseline.{stream}.failed"
     failed = in_every_block(measure, blocks)
-    return _judged(
+    return judged(
         f"baseline_{stream}_healthy",
         f"{measure}, the highest of all blocks",
         max(failed) if failed else None,
@@ -167,14 +223,19 @@ def _baseline_healthy(stream: str, blocks: Sequence[Mapping[str, Measures]]) -> 
 def _same_work(
     experiment: Experiment, blocks: Sequence[Mapping[str, Measures]], digests: Digests
 ) -> list[Judged]:
-    # Every arm of a block gets the same orders, so that the mean over all streams is of the same
-    # mixture: it can be compared, and a process that serves several queues tells no more.
-    cpu = observe("naive.jobs.cpu_s / fixed.jobs.cpu_s", blocks)
+    # By the line: where it is the question whether reports are finished, one arm may have finished
+    # others than the next.
+    by_line = "naive.jobs.cpu_us_per_line / fixed.jobs.cpu_us_per_line"
+    cpu = observe(by_line, blocks)
     return [
-        *(_same_bytes(stream, experiment, digests) for stream in experiment.load.orders),
-        _judged(
+        *(
+            _same_bytes(stream, experiment, digests)
+            for stream in experiment.load.orders
+            if _compared(stream, experiment)
+        ),
+        judged(
             "same_cpu",
-            "naive.jobs.cpu_s / fixed.jobs.cpu_s, or its inverse",
+            f"{by_line}, or its inverse",
             max(cpu, 1 / cpu) if cpu else None,
             "<=",
             CPU_FACTOR,
@@ -184,17 +245,28 @@ def _same_work(
     ]
 
 
-def _same_bytes(stream: str, experiment: Experiment, digests: Digests) -> Judged:
-    built = [
-        digests.get(arm, {}).get(stream, frozenset())
-        for arm in experiment.arms
-        if stream in experiment.orders_of(arm)
+def _compared(stream: str, experiment: Experiment) -> list[str]:
+    """Return the arms whose files must be the same: where they are the question, they need not."""
+    return [
+        arm
+        for arm in experiment.judged_arms
+        if stream in experiment.orders_of(arm) and not _files_are_judged(experiment, arm)
     ]
-    complete = len(built) > 1 and all(built)
-    return _judged(
+
+
+def _same_bytes(stream: str, experiment: Experiment, digests: Digests) -> Judged:
+    ordered = [arm for arm in experiment.judged_arms if stream in experiment.orders_of(arm)]
+    compared = _compared(stream, experiment)
+    # Where it is the question whether reports are finished, it is no condition that there are any.
+    built = {arm: digests.get(arm, {}).get(stream, frozenset()) for arm in compared}
+    complete = len(ordered) > 1 and all(
+        built[arm] or _fate_is_judged(experiment, arm) for arm in compared
+    )
+    found = frozenset().union(*built.values())
+    return judged(
         f"{stream}_same_bytes",
-        f"distinct SHA-256 of all files of the stream {stream}, all arms",
-        len(frozenset().union(*built)) if complete else None,
+        f"distinct SHA-256 of all files of the stream {stream}, all arms that are compared",
+        len(found) if complete and found else None,
         "<=",
         1,
         f"every arm built the same {stream}, byte for byte",
@@ -207,9 +279,9 @@ def _not_overloaded(
     blocks: Sequence[Mapping[str, Measures]],
     queues: Mapping[str, str | None],
 ) -> Judged:
-    busy = [_busy(experiment, block.get("naive", {}), queues) for block in blocks]
+    busy = [_busy(experiment, block["naive"], queues) for block in blocks if "naive" in block]
     known = [value for value in busy if value is not None]
-    return _judged(
+    return judged(
         "naive_not_overloaded",
         "naive: utilisation by reports, the highest of all blocks",
         max(known) if known and len(known) == len(busy) else None,
@@ -220,6 +292,13 @@ def _not_overloaded(
     )
 
 
+def _until_the_api_is_away(experiment: Experiment) -> str:
+    """Return what measures begin with that are of the time before; nothing if it never is."""
+    ending = [event for event in experiment.events if event.ends_the_api]
+    first = min(ending, key=lambda event: event.at_s or 0.0, default=None)
+    return "" if first is None else f"before:{first.id}."
+
+
 def _busy(
     experiment: Experiment, naive: Measures, queues: Mapping[str, str | None]
 ) -> float | None:
@@ -227,25 +306,61 @@ def _busy(
     arm = experiment.arms["naive"]
     busy: dict[str, float] = {}
     for stream in experiment.orders_of("naive"):
-        offered, run_ms = naive.get(f"{stream}.offered"), naive.get(f"{stream}.run_p50_ms")
+        orders = experiment.load.orders[stream]
+        if orders.count is not None:
+            continue  # a few reports and no more are no rate
+        # A tier that knows no keys builds what is ordered again as well.
+        names = (stream,) if orders.repeat_after_s is None else (stream, again(stream))
+        offered = [naive.get(f"{name}.offered") for name in names]
+        known = [number for number in offered if number is not None]
+        # Who orders while the API is away gets no report, and that took no time of anybody.
+        run_ms = naive.get(f"{_until_the_api_is_away(experiment)}{stream}.run_p50_ms")
         queue = queues.get(stream) if arm.has_tier else ""
-        if offered is None or run_ms is None or queue is None:
+        if len(known) < len(offered) or run_ms is None or queue is None:
             return None
-        seconds = offered * run_ms / 1000 / experiment.load.duration_s
+        seconds = sum(known) * run_ms / 1000 / orders.lasts_s(experiment.load.duration_s)
         busy[queue] = busy.get(queue, 0.0) + seconds
-    return utilisation(busy, arm.pools) if arm.has_tier else sum(busy.values())
+    return utilisation(busy, arm.pools) if arm.has_tier else sum(busy.values()) / arm.api_processes
 
 
-def _machine_ours(blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
+def _outlasts_timeout(
+    experiment: Experiment, blocks: Sequence[Mapping[str, Measures]]
+) -> list[Judged]:
+    """Check that there was work to be killed for, where it is the question whether one is."""
+    timeout_s = experiment.arms["naive"].server.timeout_s
+    if timeout_s is None or _KILLS not in _judged_measures(experiment, "naive"):
+        return []
+    ratios = {
+        stream: observe(f"fixed.{stream}.cpu_ms / naive.api.timeout_ms", blocks)
+        for stream in experiment.orders_of("fixed")
+    }
+    known = {stream: ratio for stream, ratio in ratios.items() if ratio is not None}
+    longest = max(known, key=known.__getitem__, default=None)
+    return [
+        judged(
+            "naive_outlasts_timeout",
+            f"fixed.{longest}.cpu_ms / naive.api.timeout_ms",
+            None if longest is None else known[longest],
+            ">=",
+            (timeout_s + LOOK_S) / timeout_s,
+            "the longest report takes longer than the server's timeout",
+            f"gunicorn looks every {LOOK_S} s, so that a worker may be silent for that much "
+            "longer; on a fast machine, set OFFLOOP_SCALE_FACTOR to a larger data set",
+        )
+    ]
+
+
+def machine_ours(blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
+    """Check that the host of a virtual machine gave its time to this run; no check elsewhere."""
     worst = [
         max(steal)
         for block in blocks
-        if (steal := [arm[_STEAL] for arm in block.values() if _STEAL in arm])
+        if (steal := [arm[STEAL] for arm in block.values() if STEAL in arm])
     ]
     if not worst:
         return []  # not a virtual machine, or one that does not tell
     return [
-        _judged(
+        judged(
             "machine_ours",
             "machine.steal_share, the highest of all arms, the median of all blocks",
             median(worst),
@@ -261,24 +376,3 @@ def _machine_ours(blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
 def _lowest(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
     values = in_every_block(measure, blocks)
     return min(values) if values else None
-
-
-def _judged(  # noqa: PLR0913 - the columns of the table that it becomes a row of
-    id_: str,
-    measure: str,
-    observed: float | None,
-    op: Literal["<=", ">="],
-    limit: float,
-    says: str,
-    why: str,
-) -> Judged:
-    return Judged(
-        id=id_,
-        measure=measure,
-        op=op,
-        limit=limit,
-        observed=observed,
-        ok=check(observed, op, limit),
-        says=says,
-        why=why,
-    )

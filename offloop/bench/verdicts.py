@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from offloop.bench.experiment import Expectation
-from offloop.bench.expressions import Measures, observe
+from offloop.bench.expressions import Measures, in_every_block, observe
+from offloop.bench.question import Expectation
 
 
 class Verdict(StrEnum):
@@ -38,11 +38,38 @@ def check(observed: float | None, op: Literal["<=", ">="], limit: float) -> bool
     return observed <= limit if op == "<=" else observed >= limit
 
 
-def judge(expectation: Expectation, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
-    """Judge one expectation by its median over blocks."""
-    observed = observe(expectation.measure, blocks)
+def judged(  # noqa: PLR0913 - the columns of the table that it becomes a row of
+    id_: str,
+    measure: str,
+    observed: float | None,
+    op: Literal["<=", ">="],
+    limit: float,
+    says: str,
+    why: str,
+) -> Judged:
+    """Hold an observed value, which may be missing, against a limit."""
     return Judged(
-        **expectation.model_dump(),
+        id=id_,
+        measure=measure,
+        op=op,
+        limit=limit,
+        observed=observed,
+        ok=check(observed, op, limit),
+        says=says,
+        why=why,
+    )
+
+
+def judge(expectation: Expectation, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+    """Judge one expectation by its median over blocks, or by the worst of them."""
+    if expectation.every_block:
+        worst = max if expectation.op == "<=" else min
+        values = in_every_block(expectation.measure, blocks)
+        observed = worst(values) if values else None
+    else:
+        observed = observe(expectation.measure, blocks)
+    return Judged(
+        **expectation.model_dump(exclude={"every_block"}),
         observed=observed,
         ok=check(observed, expectation.op, expectation.limit),
     )

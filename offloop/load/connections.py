@@ -83,11 +83,15 @@ def reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
+#: Whose idle connections: those to a server that one client keeps, or that anybody may take.
+_Owner = tuple[Origin, str | None]
+
+
 class Connections:
     """Open connections, reused last in first out; a request that finds none idle opens one."""
 
     def __init__(self) -> None:
-        self._idle: defaultdict[Origin, list[tuple[float, gevent.socket.socket]]] = defaultdict(
+        self._idle: defaultdict[_Owner, list[tuple[float, gevent.socket.socket]]] = defaultdict(
             list
         )
         self._addresses: dict[Origin, tuple[int, tuple[object, ...]]] = {}
@@ -105,14 +109,22 @@ class Connections:
             )[0]
             self._addresses[origin] = (family, address)
 
-    def exchange(self, origin: Origin, method: str, request: bytes) -> Answer:
+    def exchange(
+        self, origin: Origin, method: str, request: bytes, client: str | None = None
+    ) -> Answer:
         """Send `request` once and read the whole answer.
+
+        Args:
+            origin: The server.
+            method: Of the request.
+            request: As it is sent.
+            client: Who sends it, on a connection that nobody else uses; None for anybody.
 
         Raises:
             OSError: The connection could not be made, or broke.
             HTTPParseError: The answer is not HTTP, incomplete, or never came.
         """
-        connection = self._take(origin)
+        connection = self._take(origin, client)
         keep = False
         try:
             connection.sendall(request)
@@ -124,7 +136,7 @@ class Connections:
             # Also when the deadline kills this greenlet in the middle of an answer.
             if not keep:
                 connection.close()
-        self._idle[origin].append((monotonic(), connection))
+        self._idle[origin, client].append((monotonic(), connection))
         return Answer(response.get_code(), response.info(), body, received_s)
 
     def close(self) -> None:
@@ -134,8 +146,8 @@ class Connections:
                 connection.close()
         self._idle.clear()
 
-    def _take(self, origin: Origin) -> gevent.socket.socket:
-        idle = self._idle[origin]
+    def _take(self, origin: Origin, client: str | None) -> gevent.socket.socket:
+        idle = self._idle[origin, client]
         while idle:
             since, connection = idle.pop()
             if monotonic() - since <= IDLE_LIMIT_S and _is_open(connection):

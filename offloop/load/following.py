@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from offloop.load.records import ReportRow
+from offloop.load.retry_after import seconds_of
 
 #: Statuses after which a report does not change any more.
 FINAL = frozenset({"done", "failed", "cancelled"})
@@ -73,9 +74,8 @@ def pause_s(retry_after: str | None, asked_for_s: float) -> float:
     """
     if asked_for_s >= WAIT_S:
         return 0.0
-    if retry_after is not None and retry_after.strip().isdecimal():
-        return float(retry_after)
-    return DEFAULT_RETRY_S
+    told_s = seconds_of(retry_after)
+    return DEFAULT_RETRY_S if told_s is None else float(told_s)
 
 
 def _text(report: Mapping[str, object], key: str) -> str | None:

@@ -110,7 +110,8 @@ class Generator:
     ) -> RequestLog:
         """Send what `plan` says and return when the last answer or the deadline has come.
 
-        Writes `plan.json`, `requests.csv`, `reports.csv` and `summary.json` into `out_dir`.
+        Writes `plan.json`, `requests.csv`, `reports.csv`, `refusals.csv` and `summary.json` into
+        `out_dir`.
 
         Args:
             plan: What to send.

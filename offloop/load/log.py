@@ -9,13 +9,16 @@ broken connection, no answer before the deadline) counts as if its answer had co
 | service time | done - sent | deadline - sent | deadline - due |
 | dispatch lag | sent - due | sent - due | deadline - due |
 
+A request that is sent again after a refusal is one request: it was sent when it was first sent, and
+its answer is the last one. Its refusals are rows of their own.
+
 So a server that answers half of its requests with a quick error has a p99 as long as the run, not
 a short one, and `failed` says why.
 """
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Self
 
@@ -24,11 +27,14 @@ from pydantic import BaseModel, ConfigDict
 from offloop.load.percentiles import Percentiles
 from offloop.load.plan import RESERVED_NAMES
 from offloop.load.records import (
+    REFUSALS_FILE,
     REPORTS_FILE,
     REQUESTS_FILE,
     SUMMARY_FILE,
+    RefusalRow,
     ReportRow,
     RequestRow,
+    read_refusals,
     read_reports,
     read_requests,
 )
@@ -89,6 +95,7 @@ class RequestLog:
             part of the request's `X-Request-Id`.
         reports: One row for every due request of a followed stream, by due time.
         cpu_s: Processor seconds the generator used for the run.
+        refusals: One row for every refusal of a request that is sent again, by when it was due.
     """
 
     names: tuple[str, ...]
@@ -97,6 +104,7 @@ class RequestLog:
     requests: list[RequestRow]
     reports: list[ReportRow]
     cpu_s: float
+    refusals: list[RefusalRow] = field(default_factory=list)
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -139,6 +147,7 @@ class RequestLog:
             cpu_s=cpu_s,
             requests=read_requests(directory / REQUESTS_FILE),
             reports=read_reports(directory / REPORTS_FILE),
+            refusals=read_refusals(directory / REFUSALS_FILE),
         )
 
     def due_between(self, from_s: float, until_s: float) -> Self:
@@ -147,6 +156,7 @@ class RequestLog:
             self,
             requests=[row for row in self.requests if from_s <= row.due_s < until_s],
             reports=[row for row in self.reports if from_s <= row.due_s < until_s],
+            refusals=[row for row in self.refusals if from_s <= row.due_s < until_s],
         )
 
     def of(self, name: str) -> list[RequestRow]:

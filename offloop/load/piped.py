@@ -18,7 +18,15 @@ from gevent.queue import Queue
 
 from offloop.load.plan import Plan
 from offloop.load.protocol import Done, Event, Failed, Job, Ready
-from offloop.load.records import REPORTS_FILE, REQUESTS_FILE, ReportRow, RequestRow, write_rows
+from offloop.load.records import (
+    REFUSALS_FILE,
+    REPORTS_FILE,
+    REQUESTS_FILE,
+    RefusalRow,
+    ReportRow,
+    RequestRow,
+    write_rows,
+)
 from offloop.load.user import OpenModelUser
 
 
@@ -54,6 +62,7 @@ class PipedUser(OpenModelUser):
         walked = self.walk(plan, on_progress=self.tell)
         write_rows(job.out / REQUESTS_FILE, RequestRow._fields, walked.requests)
         write_rows(job.out / REPORTS_FILE, ReportRow._fields, walked.reports)
+        write_rows(job.out / REFUSALS_FILE, RefusalRow._fields, walked.refusals)
         return Done(start_monotonic_s=walked.start_monotonic_s, cpu_s=walked.cpu_s)
 
 

@@ -28,7 +28,13 @@ class Stream(BaseModel):
         body: Sent as JSON; None sends no body.
         due_s: Seconds since the start of the plan, ascending.
         expect: Statuses that count as success; None means any 2xx.
+        clients: How many clients send them, in turn, each on a connection of its own that it keeps;
+            None if any request takes whichever connection was free last.
         follow: Follow a `202` to the report it promises, and log when that was seen.
+        retry_refused: Send what is answered with `503` and a `Retry-After` in seconds again when
+            they are over, until it is answered otherwise.
+        keys: Send an `Idempotency-Key` with each request. The n-th requests of all streams that
+            name the same keys have the same one, which is another each time the plan is run.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,7 +47,10 @@ class Stream(BaseModel):
     body: JsonValue = None
     due_s: list[Annotated[float, Field(ge=0)]]
     expect: frozenset[int] | None = None
+    clients: int | None = Field(default=None, gt=0)
     follow: bool = False
+    retry_refused: bool = False
+    keys: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+$")
 
     @field_validator("name")
     @classmethod

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 REQUESTS_FILE = "requests.csv"
 REPORTS_FILE = "reports.csv"
+REFUSALS_FILE = "refusals.csv"
 SUMMARY_FILE = "summary.json"
 
 #: `error` of a request whose answer did not come before the deadline.
@@ -65,6 +66,26 @@ class ReportRow(NamedTuple):
     sha256: str | None
 
 
+class RefusalRow(NamedTuple):
+    """One `503` with `Retry-After`, to a request that is sent again then.
+
+    Attributes:
+        name: Name of the stream.
+        due_s: When the request should have been sent the first time.
+        sent_s: When it was sent this time.
+        done_s: When it was refused.
+        retry_after_s: Seconds after which it may be sent again, by the server's own words.
+        again_s: When it was; None if the deadline came first.
+    """
+
+    name: str
+    due_s: float
+    sent_s: float
+    done_s: float
+    retry_after_s: int
+    again_s: float | None
+
+
 def write_rows(path: Path, header: Iterable[str], rows: Iterable[tuple[object, ...]]) -> None:
     """Write a CSV file; None becomes blank, moments keep microseconds."""
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -108,6 +129,21 @@ def read_reports(path: Path) -> list[ReportRow]:
             sha256=row["sha256"] or None,
         )
         for row in _rows(path, ReportRow._fields)
+    ]
+
+
+def read_refusals(path: Path) -> list[RefusalRow]:
+    """Read a `refusals.csv`."""
+    return [
+        RefusalRow(
+            name=row["name"],
+            due_s=float(row["due_s"]),
+            sent_s=float(row["sent_s"]),
+            done_s=float(row["done_s"]),
+            retry_after_s=int(row["retry_after_s"]),
+            again_s=_float(row["again_s"]),
+        )
+        for row in _rows(path, RefusalRow._fields)
     ]
 
 

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 from locust import FastHttpUser
 
+from offloop.load.client_view import CLIENT_VIEW
 from offloop.load.log import succeeded
 from offloop.load.plan import Plan, Stream
+from offloop.load.protocol import Progress
 from offloop.load.records import ReportRow, RequestRow
 from offloop.load.walk import OnProgress, Walk, Walked
 
@@ -21,8 +23,8 @@ class OpenModelUser(FastHttpUser):
     """One user that is a whole population: it sends every request of a plan when it is due.
 
     Subclasses have a task that calls `walk`. With `statistics`, Locust's own figures and its web
-    UI show every request, its response time counted from when it was due. Locust rounds them and
-    keeps no raw values, so verdicts use the request log instead.
+    UI show every request, its response time counted from when it was due, and `CLIENT_VIEW` has
+    metrics of them. Locust rounds and keeps no raw values, so verdicts use the request log instead.
     """
 
     abstract = True
@@ -44,8 +46,17 @@ class OpenModelUser(FastHttpUser):
                 problem = None if outcome == "done" else RequestFailed(f"report {outcome}")
                 self._fire("READY", stream, seen_s - row.due_s, report.bytes, problem)
 
-        on_request = show if self.statistics else None
-        return Walk(plan, on_request=on_request, on_progress=on_progress).run()
+        def progressed(progress: Progress) -> None:
+            CLIENT_VIEW.progressed(progress)
+            if on_progress is not None:
+                on_progress(progress)
+
+        if not self.statistics:
+            return Walk(plan, on_progress=on_progress).run()
+        with CLIENT_VIEW.watching(plan):
+            return Walk(
+                plan, on_request=show, on_settled=CLIENT_VIEW.settled, on_progress=progressed
+            ).run()
 
     def _fire(
         self,

@@ -2,11 +2,13 @@
 
 import gc
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic, process_time
 from urllib.parse import urljoin, urlsplit
+from uuid import uuid4
 
 import gevent
 
@@ -23,7 +25,8 @@ from offloop.load.connections import (
 from offloop.load.following import MISSING, WAIT_S, Outcome, pause_s, read_outcome
 from offloop.load.plan import Plan, Stream
 from offloop.load.protocol import Progress
-from offloop.load.records import UNANSWERED, ReportRow, RequestRow
+from offloop.load.records import UNANSWERED, RefusalRow, ReportRow, RequestRow
+from offloop.load.retry_after import UNAVAILABLE, seconds_of
 
 #: Between the call and second 0, so that the first requests find the generator waiting for them.
 _LEAD_S = 0.1
@@ -40,6 +43,8 @@ _GONE = frozenset({404, 410})
 
 #: Told of each request when it ends: stream, row, and the report if the request was followed.
 OnRequest = Callable[[Stream, RequestRow, ReportRow | None], None]
+#: Told of each request when it was answered, or cannot be any more: before it is followed.
+OnSettled = Callable[[Stream, RequestRow], None]
 OnProgress = Callable[[Progress], None]
 
 
@@ -52,12 +57,14 @@ class Walked:
         cpu_s: Processor seconds of this process from second 0 to the end.
         requests: A row for every due request, in the order of `Plan.merged`.
         reports: A row for every due request of a followed stream, in the same order.
+        refusals: A row for every refusal of a request that is sent again, in the same order.
     """
 
     start_monotonic_s: float
     cpu_s: float
     requests: list[RequestRow]
     reports: list[ReportRow]
+    refusals: list[RefusalRow]
 
 
 @dataclass(slots=True)
@@ -67,6 +74,8 @@ class _Ticket:
     stream: "_Prepared"
     index: int
     due_s: float
+    key: str | None = None
+    client: str | None = None
     sent_s: float | None = None
     done_s: float | None = None
     status: int | None = None
@@ -74,6 +83,7 @@ class _Ticket:
     error: str = UNANSWERED
     seen_s: float | None = None
     outcome: Outcome = field(default_factory=Outcome)
+    refusals: list[RefusalRow] = field(default_factory=list)
 
     def request_row(self) -> RequestRow:
         return RequestRow(
@@ -107,12 +117,43 @@ class _Prepared:
         self._head = _head(stream.method, request_target(self.url), headers)
         self._tail = b"\r\n\r\n" + body
 
-    def request(self, request_id: str) -> bytes:
-        return b"%bX-Request-Id: %b%b" % (self._head, request_id.encode(), self._tail)
+    def request(self, request_id: str, key: str | None) -> bytes:
+        # In quotes, as the draft asks for (draft-ietf-httpapi-idempotency-key-header).
+        keyed = b"" if key is None else b'\r\nIdempotency-Key: "%b"' % key.encode()
+        return b"%bX-Request-Id: %b%b%b" % (self._head, request_id.encode(), keyed, self._tail)
 
     def accepts(self, status: int) -> bool:
         expect = self.of.expect
         return status in expect if expect is not None else _is_success(status)
+
+
+class _Keys:
+    """The idempotency keys of one pass: a server remembers those of the passes before."""
+
+    def __init__(self) -> None:
+        self._pass = uuid4().hex
+        self._given: Counter[str] = Counter()
+
+    def next(self, stream: Stream) -> str | None:
+        """Return the key of the next request of a stream, if it has keys."""
+        if stream.keys is None:
+            return None
+        self._given[stream.name] += 1
+        return f"{self._pass}-{stream.keys}-{self._given[stream.name]}"
+
+
+class _Clients:
+    """Who sends which request of a stream that has clients."""
+
+    def __init__(self) -> None:
+        self._turns: Counter[str] = Counter()
+
+    def next(self, stream: Stream) -> str | None:
+        """Return who sends the next request; None for anybody."""
+        if stream.clients is None:
+            return None
+        self._turns[stream.name] += 1
+        return f"{stream.name}-{self._turns[stream.name] % stream.clients}"
 
 
 class Walk:
@@ -123,14 +164,17 @@ class Walk:
         plan: Plan,
         *,
         on_request: OnRequest | None = None,
+        on_settled: OnSettled | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._plan = plan
         self._on_request = on_request
+        self._on_settled = on_settled
         self._on_progress = on_progress
         prepared = {stream.name: _Prepared(stream) for stream in plan.streams}
+        keys, clients = _Keys(), _Clients()
         self._tickets = [
-            _Ticket(prepared[stream.name], index, due_s)
+            _Ticket(prepared[stream.name], index, due_s, keys.next(stream), clients.next(stream))
             for index, (due_s, stream) in enumerate(plan.merged())
         ]
         self._origins = {stream.origin for stream in prepared.values()}
@@ -166,6 +210,7 @@ class Walk:
             cpu_s=cpu_s,
             requests=[ticket.request_row() for ticket in self._tickets],
             reports=[row for row in rows if row is not None],
+            refusals=[row for ticket in self._tickets for row in ticket.refusals],
         )
 
     def _now_s(self) -> float:
@@ -198,23 +243,52 @@ class Walk:
                 self._on_request(ticket.stream.of, ticket.request_row(), ticket.report_row())
 
     def _send(self, ticket: _Ticket) -> None:
-        stream = ticket.stream
-        request = stream.request(f"{self._plan.seed}-{ticket.index}")
-        ticket.sent_s = self._now_s()
+        ticket.sent_s = sent_s = self._now_s()
         self._sent += 1
         try:
-            answer = self._connections.exchange(stream.origin, stream.of.method, request)
+            answer = self._exchange(ticket, sent_s)
+            self._answered += answer is not None
+            while answer is not None and (told_s := _told_to_come_back(ticket, answer)) is not None:
+                sent_s = self._wait_as_told(ticket, sent_s, told_s)
+                answer = self._exchange(ticket, sent_s)
+        finally:  # also when the deadline ends it
+            if self._on_settled is not None:
+                self._on_settled(ticket.stream.of, ticket.request_row())
+        if answer is not None and ticket.stream.of.follow and not ticket.error:
+            self._follow(ticket, answer)
+
+    def _exchange(self, ticket: _Ticket, sent_s: float) -> Answer | None:
+        stream = ticket.stream
+        tried = f"-{len(ticket.refusals)}" if ticket.refusals else ""
+        request = stream.request(f"{self._plan.seed}-{ticket.index}{tried}", ticket.key)
+        try:
+            answer = self._connections.exchange(
+                stream.origin, stream.of.method, request, ticket.client
+            )
         except EXCHANGE_ERRORS as error:
+            ticket.done_s = ticket.status = ticket.size = None
             ticket.error = reason(error)
-            return
+            return None
         # The kernel's stamp comes from another clock: not before the request, whatever it says.
-        ticket.done_s = max(answer.received_s - self._start_s, ticket.sent_s)
-        self._answered += 1
+        ticket.done_s = max(answer.received_s - self._start_s, sent_s)
         ticket.status = answer.status
         ticket.size = len(answer.body)
         ticket.error = "" if stream.accepts(answer.status) else f"status {answer.status}"
-        if stream.of.follow and not ticket.error:
-            self._follow(ticket, answer)
+        return answer
+
+    def _wait_as_told(self, ticket: _Ticket, sent_s: float, told_s: int) -> float:
+        """Note a refusal, and return when it is time to send again: no sooner than told."""
+        assert ticket.done_s is not None  # noqa: S101 - a refusal is an answer
+        come_back_s = ticket.done_s + told_s
+        name = ticket.stream.of.name
+        refusal = RefusalRow(name, ticket.due_s, sent_s, ticket.done_s, told_s, None)
+        ticket.refusals.append(refusal)
+        # The event loop's clock is that of its last turn, so that a timer may be early.
+        while (left_s := come_back_s - self._now_s()) > 0:
+            gevent.sleep(left_s)
+        again_s = self._now_s()
+        ticket.refusals[-1] = refusal._replace(again_s=again_s)
+        return again_s
 
     def _follow(self, ticket: _Ticket, answer: Answer) -> None:
         ticket.outcome = read_outcome(answer.body)
@@ -263,6 +337,13 @@ class Walk:
                     total=len(self._tickets),
                 )
             )
+
+
+def _told_to_come_back(ticket: _Ticket, answer: Answer) -> int | None:
+    """Return the seconds after which a refused request is to be sent again; None if it is not."""
+    if not (ticket.stream.of.retry_refused and ticket.error and answer.status == UNAVAILABLE):
+        return None
+    return seconds_of(answer.headers.get("retry-after"))
 
 
 def _is_success(status: int) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from offloop.bench.results import RUN_FILE, Run
 from offloop.bench.verdicts import Verdict
-from offloop.pages.arms import columns, rows
+from offloop.pages.table import shown
 from offloop.project import project_root
 
 _BLOCK = re.compile(r"(<!-- result: (?P<slug>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -15,12 +15,12 @@ _BLOCK = re.compile(r"(<!-- result: (?P<slug>\w+) -->\n).*?(<!-- end -->)", re.D
 def experiment(run: Run, slug: str) -> str:
     """Render one experiment of a run: the arms, the verdict in words, and the machine."""
     result = run.experiments[slug]
-    headings = columns(result)
+    found = shown(result)
     machine = run.machine
     table = [
-        f"| median of {len(result.blocks)} blocks | {' | '.join(headings)} |",
-        f"| --- |{' ---: |' * len(headings)}",
-        *(f"| {heading} | {' | '.join(cells)} |" for heading, cells in rows(result)),
+        f"| {' | '.join(found.headings)} |",
+        f"| --- |{(' ---: |' if found.figures else ' --- |') * (len(found.headings) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in found.rows),
     ]
     verdict = f"**{result.verdict.value}**: {result.gain} {result.price}"
     where = (

@@ -1,9 +1,9 @@
 """The terminal: how a run is going, and what it found."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from rich import box
 from rich.console import Console
@@ -12,11 +12,12 @@ from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
 
-from offloop.bench.experiment import Experiment
+from offloop.bench.question import Question
 from offloop.bench.results import ExperimentResult, Run
 from offloop.bench.verdicts import Judged, Verdict
 from offloop.load.protocol import Progress
-from offloop.pages.arms import columns, rows
+from offloop.pages.arms import rows
+from offloop.pages.table import shown
 
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NO_VERDICT: "bold yellow"}
 _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NO_VERDICT: "NO VERDICT"}
@@ -46,7 +47,7 @@ class Terminal:
         if self._status is not None:
             self._status.stop()
 
-    def experiment(self, slug: str, experiment: Experiment) -> None:
+    def experiment(self, slug: str, experiment: Question) -> None:
         """Put the question, and ask for a prediction."""
         self._console.print()
         self._console.print(f"[bold]{slug}[/bold]  {escape(experiment.title)}", highlight=False)
@@ -64,6 +65,14 @@ class Terminal:
             self._status.update(f"[dim]{seconds:4.0f} s[/dim]  {escape(text)}")
         else:
             self._console.print(f"  {seconds:4.0f} s  {escape(text)}", highlight=False)
+
+    def predicted(self, result: ExperimentResult) -> None:
+        """Show what theory says, before anything could be fitted to it."""
+        if result.predicted:
+            said = "; ".join(f"{heading} {cells[-1]}" for heading, cells in rows(result))
+            self._console.print(
+                f"  Predicted, before the load begins: {escape(said)}", highlight=False
+            )
 
     def progress(self, progress: Progress) -> None:
         """Show how far the load is."""
@@ -105,13 +114,24 @@ class Terminal:
 
 
 def _arms(result: ExperimentResult) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("median of blocks")
-    for column in columns(result):
-        table.add_column(column, justify="right")
-    for heading, cells in rows(result):
-        table.add_row(heading, *cells)
+    found = shown(result)
+    # Of words there are many columns, and a terminal has only so many characters.
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1) if found.figures else (0, 1, 0, 0)
+    )
+    first, *headings = found.headings
+    # Where cells are words, those that name the rows stay whole, and the others are folded.
+    table.add_column(first, min_width=0 if found.figures else max(map(_first_width, found.rows)))
+    for heading in headings:
+        side: Literal["right", "left"] = "right" if found.figures else "left"
+        table.add_column(escape(heading), justify=side, overflow="fold")
+    for row in found.rows:
+        table.add_row(*map(escape, row))
     return table
+
+
+def _first_width(row: Sequence[str]) -> int:
+    return len(row[0])
 
 
 def _limits(title: str, judgements: Iterable[Judged]) -> Table:

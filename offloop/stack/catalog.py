@@ -9,7 +9,8 @@ from pathlib import Path
 from offloop.stack.pools import Pool
 from offloop.stack.ports import LOOPBACK, free_port
 from offloop.stack.priorities import NICE_API
-from offloop.stack.service import HttpOk, Service
+from offloop.stack.servers import STANDARD_SERVER, Server
+from offloop.stack.service import AllReady, HttpOk, Service
 from offloop.stack.supervisor import GRACE_S
 
 #: Milliseconds an idle worker sleeps at most before it asks for messages again. Dramatiq's
@@ -36,13 +37,15 @@ class Way:
 
     Attributes:
         service: Name of the service.
-        app: What uvicorn is to import.
+        app: What the server is to import.
         has_tier: Whether it needs a broker and workers.
+        metrics_on_loop: Whether the app has metrics of its own, at `/metrics`.
     """
 
     service: str
     app: str
     has_tier: bool
+    metrics_on_loop: bool = False
 
     @property
     def files(self) -> str:
@@ -65,11 +68,15 @@ def _attempts(names: tuple[str, ...], *, has_tier: bool) -> dict[str, Way]:
     return {module: Way("naive", f"{module}:app", has_tier) for module in modules}
 
 
+#: The attempt that leaves the work where it is, and looks at it.
+_METRICS_ON_LOOP = "naive_app.attempts.metrics_on_loop"
+
 #: Ways, by the module that answers. The two apps come last, so that whoever asks for the way of a
 #: service by its name finds them.
 WAYS: Mapping[str, Way] = {
     **_attempts(_ATTEMPTS, has_tier=False),
     **_attempts(_ATTEMPTS_WITH_TIER, has_tier=True),
+    _METRICS_ON_LOOP: Way("naive", f"{_METRICS_ON_LOOP}:app", has_tier=False, metrics_on_loop=True),
     "naive_app.reports": Way("naive", "naive_app.main:app", has_tier=False),
     "fixed_app.reports": Way("fixed", "fixed_app.main:app", has_tier=True),
 }
@@ -77,6 +84,12 @@ WAYS: Mapping[str, Way] = {
 #: Modules that declare the actors of the job tier; the first where nothing else is said.
 STANDARD_TIER = "workers.fixed"
 TIERS = (STANDARD_TIER, "workers.naive")
+
+#: Ways that look at a queue's limit before they accept.
+WAYS_WITH_LIMIT = frozenset({"fixed_app.reports"})
+
+#: Those to which an order that is sent again is another order, with a key or without.
+TIERS_WITHOUT_KEYS = frozenset({"workers.naive"})
 
 
 @dataclass(frozen=True)
@@ -89,44 +102,68 @@ class Site:
         redis_url: The broker; None where there is none.
         steps: Unix socket on which work says which step it has reached, and waits for an answer;
             None where nobody listens.
+        knows_keys: Whether an order that is sent again, with the same idempotency key, is the same.
+        queue_limit: Jobs that a queue may hold before orders are refused; None for the tier's own.
     """
 
     root: Path
     files: Path
     redis_url: str | None
     steps: Path | None = None
+    knows_keys: bool = True
+    queue_limit: int | None = None
 
-    def environment(self, metrics_port: int, files: str) -> dict[str, str]:
-        """Return what a service is told beside what it inherits (such as the data set's scale)."""
+    @property
+    def ledger(self) -> Path:
+        """The billing ledger: an SQLite file."""
+        return self.files / "ledger.sqlite"
+
+    def environment(self, *metrics_ports: int, files: str) -> dict[str, str]:
+        """Return what a service is told beside what it inherits (such as the data set's scale).
+
+        Args:
+            metrics_ports: One for each of its processes that has metrics.
+            files: Name of the folder for its files.
+        """
         paths = [str(self.root), os.environ.get("PYTHONPATH")]
         return {
             "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             "OFFLOOP_FILES_DIR": str(self.files / files),
-            "OFFLOOP_LEDGER_PATH": str(self.files / "ledger.sqlite"),
-            "OFFLOOP_METRICS_PORT": str(metrics_port),
+            "OFFLOOP_LEDGER_PATH": str(self.ledger),
+            "OFFLOOP_METRICS_PORT": ",".join(map(str, metrics_ports)),
             "OFFLOOP_SHUTDOWN_GRACE_S": str(_SHUTDOWN_GRACE_S),
             **({"OFFLOOP_REDIS_URL": self.redis_url} if self.redis_url else {}),
             **({"OFFLOOP_STEPS": str(self.steps)} if self.steps else {}),
+            **({} if self.knows_keys else {"OFFLOOP_IDEMPOTENCY_KEYS": "false"}),
+            **({"OFFLOOP_QUEUE_LIMIT": str(self.queue_limit)} if self.queue_limit else {}),
         }
 
 
-def api(way: Way, site: Site) -> Service:
-    """One server process for an app. Both apps get the same server and the same settings."""
-    port, metrics_port = free_port(), free_port()
+def api(
+    way: Way, site: Site, server: Server = STANDARD_SERVER, processes: int | None = None
+) -> Service:
+    """A server for an app. Both apps get the same one with the same settings.
+
+    Args:
+        way: Names the app.
+        site: Where it works.
+        server: Which one.
+        processes: How many of its processes serve requests; as many as `server` has, if no slot
+            takes one of them.
+    """
+    number = server.serving(slots=0) if processes is None else processes
+    port, metrics_ports = free_port(), [free_port() for _ in range(number)]
     url = f"http://{LOOPBACK}:{port}"
+    metrics_urls = tuple(map(_metrics_url, metrics_ports))
     return Service(
         name=way.service,
-        command=(
-            *(sys.executable, "-m", "uvicorn", way.app),
-            *("--host", LOOPBACK, "--port", str(port)),
-            *("--http", "httptools", "--no-access-log", "--log-level", "warning"),
-            "--no-server-header",
-        ),
-        env=site.environment(metrics_port, files=way.files),
+        command=server.command(way.app, port, number),
+        env=site.environment(*metrics_ports, files=way.files),
         nice=NICE_API,
-        ready=HttpOk(f"{url}/health/ready"),
+        # Whichever process comes first answers for the app; metrics tell that each is there.
+        ready=AllReady((HttpOk(f"{url}/health/ready"), *map(HttpOk, metrics_urls))),
         url=url,
-        metrics_url=_metrics_url(metrics_port),
+        metrics_urls=metrics_urls,
     )
 
 
@@ -167,7 +204,7 @@ def worker(pool_name: str, number: int, pool: Pool, tier: str, site: Site) -> Se
         },
         nice=pool.nice,
         ready=HttpOk(_metrics_url(metrics_port)),
-        metrics_url=_metrics_url(metrics_port),
+        metrics_urls=(_metrics_url(metrics_port),),
     )
 
 
@@ -180,7 +217,7 @@ def housekeeping(site: Site) -> Service:
         env=site.environment(metrics_port, files=_TIER_FILES),
         nice=NICE_API,
         ready=HttpOk(_metrics_url(metrics_port)),
-        metrics_url=_metrics_url(metrics_port),
+        metrics_urls=(_metrics_url(metrics_port),),
     )
 
 

@@ -96,8 +96,14 @@ def _alive() -> Iterator[psutil.Process]:
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(pid)
-            if pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE:
+            if pid != os.getpid() and not _has_ended(process):
                 yield process
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    # A process whose main thread has ended looks like a zombie, but has its sockets and files until
+    # the last of its threads has ended: when it is killed, that may be a moment later.
+    return process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1
 
 
 def _marks_of(process: psutil.Process) -> set[str]:

@@ -80,6 +80,27 @@ class HttpOk:
 
 
 @dataclass(frozen=True)
+class AllReady:
+    """Ready when each of these is; its port and deadline are those of the first."""
+
+    parts: tuple[Readiness, ...]
+
+    @property
+    def deadline_s(self) -> float:
+        """The first one's."""
+        return self.parts[0].deadline_s
+
+    @property
+    def port(self) -> int | None:
+        """The first one's."""
+        return self.parts[0].port
+
+    def missing(self) -> str | None:
+        """What the first part misses that is not ready."""
+        return next(filter(None, (part.missing() for part in self.parts)), None)
+
+
+@dataclass(frozen=True)
 class RedisPong:
     """Ready when a Redis or Valkey server on this loopback port answers PING."""
 
@@ -109,7 +130,7 @@ class Service:
         nice: Niceness added to the lab's own, 0 (same priority) to 19 (lowest).
         ready: How to tell that it has started.
         url: Where it serves, if it does.
-        metrics_url: Where its Prometheus metrics are, if it has any.
+        metrics_urls: Where the Prometheus metrics of each of its processes are that has some.
     """
 
     name: str
@@ -118,10 +139,15 @@ class Service:
     nice: int = 0
     ready: Readiness = field(default_factory=Running)
     url: str | None = None
-    metrics_url: str | None = None
+    metrics_urls: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_process(self.name, self.command, self.nice)
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where the metrics of its first process are, if it has any."""
+        return next(iter(self.metrics_urls), None)
 
 
 def check_process(name: str, command: tuple[str, ...], nice: int) -> None:

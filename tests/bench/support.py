@@ -29,8 +29,15 @@ NO_QUEUES = {"report": None}
 Block = dict[str, dict[str, float]]
 
 
+def shipped(slug: str) -> Experiment:
+    """An experiment with services, as it is in its file."""
+    experiment = find_experiments(EXPERIMENTS, (slug,))[slug]
+    assert isinstance(experiment, Experiment)
+    return experiment
+
+
 def loop_blocking() -> Experiment:
-    return find_experiments(EXPERIMENTS, ("loop_blocking",))["loop_blocking"]
+    return shipped("loop_blocking")
 
 
 def request(
@@ -99,6 +106,7 @@ def reports(seen_p95_ms: float) -> dict[str, float]:
         "report.run_p50_ms": 600.0,
         "report.seen_p95_ms": seen_p95_ms,
         "jobs.cpu_s": 0.6,
+        "jobs.cpu_us_per_line": 12.0,
         "stack.processes": 2,
         "stack.memory_peak_bytes": 150e6,
     }
@@ -139,8 +147,9 @@ def result(blocks: list[Block], **changes: Any) -> ExperimentResult:  # noqa: AN
         "verdict": experiment_verdict(expectations, checks),
         "title": experiment.title,
         "load": experiment.load.model_dump(mode="json"),
-        "arms": {arm: blocks[0][arm] for arm in experiment.arms},
+        "arms": {arm: blocks[0][arm] for arm in experiment.judged_arms},
         "blocks": blocks,
+        "judged_blocks": list(range(len(blocks))),
         "expectations": expectations,
         "validity": checks,
         "predicted": {"bystander.p99_ms": 588.0},

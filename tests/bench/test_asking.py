@@ -51,7 +51,7 @@ def service() -> Iterator[Service]:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         url = f"http://127.0.0.1:{server.server_port}"
-        yield Service("naive", ("true",), url=url, metrics_url=f"{url}/metrics")
+        yield Service("naive", ("true",), url=url, metrics_urls=(f"{url}/metrics",))
         server.shutdown()
         thread.join()
 
@@ -89,8 +89,8 @@ def test_a_proxy_in_the_environment_does_not_come_between(
 
 
 def test_samples_without_labels_are_scraped_by_name(service: Service) -> None:
-    assert scrape(service) == {"offloop_loop_stalls_total": 3.0}
+    assert scrape(service) == [{"offloop_loop_stalls_total": 3.0}]
 
 
 def test_a_service_without_metrics_has_none() -> None:
-    assert scrape(Service("redis", ("true",))) == {}
+    assert scrape(Service("redis", ("true",))) == []

@@ -5,10 +5,11 @@ import pytest
 from pydantic import ValidationError
 
 from offloop.bench.events import Event, slot_names
-from offloop.bench.experiment import ExperimentError, load_experiment
+from offloop.bench.experiment import Experiment, load_experiment
+from offloop.bench.question import ExperimentError
 from offloop.stack import catalog
 from offloop.stack.pools import STANDARD_POOLS, Pool
-from tests.bench.support import EXPERIMENTS
+from tests.bench.support import EXPERIMENTS, shipped
 
 FREEZE = {"id": "freeze", "do": "pause", "what": "broker", "at_s": 1.0, "for_s": 0.5}
 
@@ -35,8 +36,7 @@ def targets(what: str, pools: dict[str, Pool] | None = None, *, has_tier: bool =
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"at_s": None}, "either `at_s` seconds or `at` a step"),
-        ({"at": "write"}, "either `at_s` seconds or `at` a step"),
+        ({"at_s": None}, "`at_s` seconds, `at` a step, or both: say when"),
         ({"at_s": None, "at": "wirte"}, "'wirte' is not a step of the work; there is fetch, write"),
         ({"for_s": None}, "to pause it takes for_s"),
         ({"signal": "KILL"}, "signal means nothing to a pause"),
@@ -89,6 +89,21 @@ def test_slots_are_named_as_their_processes_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "ends"),
+    [
+        ({"what": "api", "do": "restart", "signal": "TERM", "for_s": None}, True),
+        ({"what": "api", "do": "kill", "signal": "KILL"}, True),
+        ({"what": "api"}, False),
+        ({"do": "restart", "signal": "TERM", "for_s": None}, False),
+    ],
+)
+def test_nobody_answers_where_the_api_is_ended_and_not_where_something_else_is(
+    changes: dict[str, Any], *, ends: bool
+) -> None:
+    assert event(**changes).ends_the_api is ends
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ('"broker"', '"brocker"', "event 'freeze' is about 'brocker', which neither naive nor"),
@@ -123,6 +138,16 @@ def test_an_event_that_can_happen_is_read(tmp_path: Path) -> None:
 
     experiment = load_experiment(path)
 
+    assert isinstance(experiment, Experiment)
     assert experiment.events == (event(),)
     assert not experiment.happens_in("naive", event())
     assert experiment.happens_in("baseline", event())
+
+
+def test_what_waits_for_a_step_of_the_work_happens_only_where_work_is_ordered() -> None:
+    experiment = shipped("loop_blocking")
+    at_a_step = event(do="restart", what="api", at="write", signal="TERM", for_s=None)
+
+    happening = {arm for arm in experiment.arms if experiment.happens_in(arm, at_a_step)}
+
+    assert happening == experiment.arms.keys() - {"baseline"}

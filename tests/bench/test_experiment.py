@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 
 from offloop.bench.experiment import (
-    Arm,
-    ExperimentError,
+    Experiment,
     experiment_files,
     find_experiments,
     load_experiment,
 )
-from tests.bench.support import EXPERIMENTS
+from offloop.bench.question import ExperimentError
+from tests.bench.support import EXPERIMENTS, shipped
 
 SHIPPED = experiment_files(EXPERIMENTS)
 
@@ -47,16 +47,21 @@ def test_naive_and_fixed_differ_in_exactly_one_thing(slug: str) -> None:
 
     differing = [
         field
-        for field in Arm.model_fields
+        for field in type(arms["naive"]).model_fields
         if getattr(arms["naive"], field) != getattr(arms["fixed"], field)
     ]
 
     assert len(differing) == 1
 
 
-@pytest.mark.parametrize("slug", SHIPPED)
+WITH_SERVICES = [
+    slug for slug, path in SHIPPED.items() if isinstance(load_experiment(path), Experiment)
+]
+
+
+@pytest.mark.parametrize("slug", WITH_SERVICES)
 def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
-    experiment = load_experiment(SHIPPED[slug])
+    experiment = shipped(slug)
     arms, plain = experiment.arms, tuple(experiment.load.requests)
 
     if plain:
@@ -73,9 +78,22 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         ),
         ('title = "', 'titel = "', ["there is no key 'titel'", "there is title, rule, question"]),
         (
+            'way = "naive_app.reports"',
+            'way = "naive_app.reports"\nonce = true',
+            ["arms.naive.once: an arm that is judged", "runs in every block"],
+        ),
+        (
+            "headline = true",
+            "headline = true\nblocks = 2",
+            ["blocks", "greater than or equal to 3"],
+        ),
+        (
             'server = "uvicorn"',
             'server = "uvicorn"\nworkers = 4',
-            ["arms.naive: there is no key 'workers'", "way, server, tier, pools, streams"],
+            [
+                "arms.naive: there is no key 'workers'",
+                "way, server, tier, pools, queue_limit, streams",
+            ],
         ),
         (
             '"poisson", rate',
@@ -96,7 +114,32 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             "naiv_app.reports",
             ["arms.naive.way: 'naiv_app.reports'", "naive_app.reports, fixed_app.reports"],
         ),
-        ('"uvicorn"', '"gunicorn"', ["arms.naive.server", "should be 'uvicorn'"]),
+        ('"uvicorn"', '"hypercorn"', ["arms.naive.server.kind", "'uvicorn' or 'gunicorn'"]),
+        (
+            'server = "uvicorn"',
+            'server = { kind = "uvicorn", workers = 4 }',
+            ["arms.naive.server: there is no key 'workers'", "there is kind, processes, timeout_s"],
+        ),
+        (
+            'server = "uvicorn"',
+            'server = { kind = "gunicorn", processes = 2 }',
+            ["arms.naive.server: gunicorn needs `processes` and `timeout_s`"],
+        ),
+        (
+            'server = "uvicorn"',
+            'server = { kind = "uvicorn", processes = 1 }',
+            ["arms.fixed: server.processes = 1", "1 slots: it takes at least 2"],
+        ),
+        (
+            "utilisation = 0.5",
+            "utilisation = 0.5\nfrom_s = 3.5",
+            ["load: streams.report begins at from_s = 3.5, but the load lasts only 3.5 s"],
+        ),
+        (
+            "utilisation = 0.5",
+            "utilisation = 0.5\nfrom_s = 3\nuntil_s = 2",
+            ["load.streams.report: the stream ends (until_s = 2) before it begins (from_s = 3)"],
+        ),
         (
             '"workers.fixed"',
             '"workers.fixd"',
@@ -118,7 +161,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             ],
         ),
         ("slots = 1", "slots = 0", ["arms.naive.pools.long.slots", "greater than 0"]),
-        ("slots = 1", "slots = 1, nice = 20", ["arms.naive.pools.long.nice", "equal to 19"]),
+        ("slots = 1 }", "slots = 1, nice = 20 }", ["arms.naive.pools.long.nice", "equal to 19"]),
         ("slots = 1", "slots = 1, prefetch = 0", ["arms.naive.pools.long.prefetch", "than 0"]),
         ("pools.long = {", 'pools."../long" = {', ["arms.naive.pools.../long", "match pattern"]),
         (
@@ -140,6 +183,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         ),
         ('op = ">="', 'op = ">"', ["expect.0.op", "'<=' or '>='"]),
         ("limit = 50\n", "", ["expect.0.limit: Field required"]),
+        ("limit = 50\n", "limit = 50\nevery_block = 3\n", ["expect.0.every_block", "boolean"]),
         ('id = "disease"', 'id = "The disease"', ["expect.0.id", "should match pattern"]),
         ('id = "disease"', 'id = "theory_low"', ["several expectations theory_low"]),
         (
@@ -166,12 +210,17 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             "utilisation = 0.5",
             "",
-            ["exactly one of utilisation, rate, drain; this one has none"],
+            ["exactly one of utilisation, rate, drain, count; this one has none"],
         ),
         (
             "utilisation = 0.5",
             "utilisation = 0.5\npriority = 1",
-            ["load.streams.report: there is no key 'priority'", "burst, utilisation, rate, drain"],
+            ["load.streams.report: there is no key 'priority'", "burst, from_s, until_s"],
+        ),
+        (
+            "utilisation = 0.5",
+            "utilisation = 0.5\nrepeat_after_s = 0",
+            ["load.streams.report.repeat_after_s", "greater than 0"],
         ),
         ("request = ", "requests = ", ["load.streams.bystander: a stream says what is sent"]),
         ('"GET /ping"', '"/ping"', ["load.streams.bystander.request", "match pattern"]),
@@ -187,9 +236,17 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             'way = "naive_app.reports"',
             'way = "fixed_app.reports"',
-            ["[predict] is about one stream of orders that naive works off in the request"],
+            [
+                "predict.bystander.p99_ms: blocked_loop_p99_ms is about an arm that builds one",
+                "naive answers by fixed_app.reports and gets report",
+            ],
         ),
         ('arm = "naive"\n', 'arm = "mine"\n', ["evidence is asked of the arm 'mine'", "naive"]),
+        (
+            'arm = "naive"\n',
+            'arm = "same_priority"\n',
+            ["evidence is asked of the arm 'same_priority'", "in the first block only"],
+        ),
         ("p99_ms:.0f}", "p99_ms|h:.0f}", ["story.gain: 'h' is not a unit", "there is s, MB"]),
         ("p99_ms:.0f}", "p99_ms:.0z}", ["story.gain", "format"]),
     ],
@@ -223,7 +280,7 @@ def test_without_plain_requests_there_is_no_need_for_a_baseline(tmp_path: Path) 
 
 
 def test_an_arm_gets_all_streams_unless_it_names_some() -> None:
-    experiment = load_experiment(SHIPPED["loop_blocking"])
+    experiment = shipped("loop_blocking")
 
     assert experiment.streams_of("naive") == ("bystander", "report")
     assert experiment.streams_of("baseline") == ("bystander",)
@@ -267,3 +324,84 @@ def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
 
     assert list(find_experiments(tmp_path, ("beta", "alpha"))) == ["beta", "alpha"]
     assert list(experiment_files(tmp_path)) == ["alpha", "beta"]
+
+
+@pytest.fixture
+def refused_growth(tmp_path: Path) -> Refusal:
+    """What is said of `queue_growth.toml` once something in it has been replaced."""
+
+    def refuse(old: str, new: str) -> str:
+        text = SHIPPED["queue_growth"].read_text()
+        assert old in text
+        path = tmp_path / "broken.toml"
+        path.write_text(text.replace(old, new))
+        with pytest.raises(ExperimentError) as refused:
+            load_experiment(path)
+        return str(refused.value)
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("queue_limit = 10\n", "queue_limit = 0\n", ["arms.fixed.queue_limit", "greater than 0"]),
+        (
+            'way = "fixed_app.reports"',
+            'way = "naive_app.attempts.blocking_send"',
+            ["arms.fixed.queue_limit: naive_app.attempts.blocking_send accepts", "fixed_app.rep"],
+        ),
+        (
+            "queue_limit = 10\n",
+            "",
+            ["predict.queue.depth_max: queue_limit is about an arm that has a `queue_limit`"],
+        ),
+        (
+            'what = "short"\nslots = 2',
+            'what = "short"\nslots = 1',
+            ["predict.queue.drain_per_s: scaled_drain_per_s is about an arm that gets more"],
+        ),
+        (
+            "drain = 2",
+            "rate = 2",
+            ["predict.queue.depth_slope_per_s: growth_per_s is about an arm that queues one"],
+        ),
+        ('arm = "fixed" }', 'arm = "mine" }', ["is about the arm 'mine'; there is naive, fixed"]),
+        ('arm = "fixed" }', 'of = "fixed" }', ["there is no key 'of'; there is formula, arm"]),
+    ],
+)
+def test_what_cannot_be_limited_or_predicted_is_refused_with_the_reason(
+    refused_growth: Refusal, old: str, new: str, said: list[str]
+) -> None:
+    message = refused_growth(old, new)
+
+    for words in said:
+        assert words in message
+
+
+def test_events_scale_the_pools_of_an_arm_that_they_name() -> None:
+    experiment = load_experiment(SHIPPED["queue_growth"])
+    assert isinstance(experiment, Experiment)
+
+    scaled = experiment.scaled_pools("naive")
+
+    assert (experiment.arms["naive"].pools["short"].slots, scaled["short"].slots) == (1, 2)
+
+
+@pytest.mark.parametrize(("slug", "looks"), [("duplicate_reports", True), ("loop_blocking", False)])
+def test_ledger_and_files_are_looked_at_where_something_is_expected_of_them(
+    slug: str, looks: bool
+) -> None:
+    assert shipped(slug).looks_at_effects is looks
+
+
+def test_files_that_nothing_is_known_about_cannot_be_compared(tmp_path: Path) -> None:
+    text = SHIPPED["duplicate_reports"].read_text()
+    path = tmp_path / "few.toml"
+    path.write_text(text.replace("burst = 2\nrate = 2\n", "count = 8\n"))
+
+    with pytest.raises(ExperimentError) as refused:
+        load_experiment(path)
+
+    assert "load.streams.report says `count`" in str(refused.value)
+    assert "say `rate`" in str(refused.value)

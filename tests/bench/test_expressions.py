@@ -71,5 +71,17 @@ def test_one_block_without_the_measure_leaves_nothing_to_observe() -> None:
     assert in_every_block("naive.x", blocks) is None
 
 
+def test_a_block_in_which_an_arm_did_not_run_says_nothing_about_it() -> None:
+    blocks: list[dict[str, Measures]] = [
+        {"naive": {"x": 6.0}, "once": {"x": 2.0}},
+        {"naive": {"x": 5.0}},
+        {"naive": {"x": 4.0}},
+    ]
+
+    assert observe("once.x", blocks) == 2
+    assert observe("naive.x / once.x", blocks) == 3
+    assert observe("naive.x", blocks) == 5
+
+
 def test_without_blocks_there_is_nothing_to_observe() -> None:
     assert observe("naive.x", []) is None

@@ -1,7 +1,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -10,6 +10,7 @@ import pytest
 from offloop.bench.events import Event, Happened
 from offloop.bench.experiment import Arm
 from offloop.bench.happening import Happenings
+from offloop.bench.scaling import scaled
 from offloop.bench.stage import Setting
 from offloop.stack import catalog
 from offloop.stack.errors import StackError
@@ -56,7 +57,7 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
     with Stack(tmp_path / "logs") as stack, StepServer(stack.folder / "steps") as steps:
         site = catalog.Site(ROOT, stack.folder / "files", None, steps.path)
         api = Service("fixed", SLEEP)
-        worker = Service(SLOT, (sys.executable, "-c", WORK), env=site.environment(0, "fixed"))
+        worker = Service(SLOT, (sys.executable, "-c", WORK), env=site.environment(0, files="fixed"))
         broker, keeper = Service("redis", SLEEP), Service("housekeeping", SLEEP)
         services = (broker, api, worker, keeper)
         stack.start(*services)
@@ -138,6 +139,41 @@ def test_a_service_that_is_restarted_is_there_again_as_another_process(
     assert happened.lasted_s is not None
 
 
+def test_what_is_being_restarted_is_there_again_before_it_is_ended_once_more(
+    setting: Setting,
+) -> None:
+    events = [event(id=id_, do="restart", what="long", signal="KILL") for id_ in ("one", "two")]
+    seen: list[int] = []
+
+    with Happenings(setting, events, lambda _: seen.append(pid_of(setting, SLOT))) as happenings:
+        happenings.begin(time.monotonic())
+        wait_for(lambda: len(happenings.happened) == len(events))
+    first, second = happenings.happened
+
+    assert len(set(seen)) == 2
+    assert (first.id, second.id) == ("one", "two")
+    assert first.lasted_s is not None
+    assert second.at_s >= first.at_s + first.lasted_s
+
+
+def test_what_is_going_to_end_is_told_while_it_still_runs(setting: Setting) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def told(names: Sequence[str]) -> None:
+        seen.extend((name, name in setting.stack.pids()) for name in names)
+
+    events = (
+        event(id="end", do="restart", what="long", signal="KILL"),
+        event(id="freeze", do="pause", what="broker", for_s=0.1),
+    )
+    before = pid_of(setting, SLOT)
+    with Happenings(setting, events, told) as happenings:
+        happenings.begin(time.monotonic())
+        wait_for(lambda: setting.stack.pids().get(SLOT, [before])[0] != before)
+
+    assert seen == [(SLOT, True)]
+
+
 def test_what_is_killed_stays_away_until_the_load_is_over_and_is_there_for_the_next(
     setting: Setting,
 ) -> None:
@@ -164,6 +200,20 @@ def test_a_slot_is_killed_at_the_step_that_it_has_reached(setting: Setting) -> N
     assert happened.what == (SLOT,)
 
 
+def test_a_step_that_is_reached_before_the_moment_that_is_named_is_not_meant(
+    setting: Setting,
+) -> None:
+    kill = Event(id="it", do="kill", what="long", at_s=0.3, at="write", signal="KILL", for_s=0.1)
+    before = pid_of(setting, SLOT)
+
+    def load() -> None:
+        wait_for(lambda: setting.stack.pids().get(SLOT, [before])[0] != before)
+
+    (happened,) = happen(setting, kill, load=load)
+
+    assert happened.at_s >= 0.3
+
+
 def test_a_step_that_nobody_reaches_is_an_event_that_does_not_happen(setting: Setting) -> None:
     never = Event(id="it", do="kill", what="long", at="after_billing", signal="KILL")
 
@@ -188,6 +238,21 @@ def test_slots_that_are_added_are_gone_when_the_load_is_over(
     )
 
     assert set(happened.what) == added
+    assert set(setting.stack.pids()) == names
+
+
+def test_slots_may_be_added_for_a_while_without_an_event(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def idle_slot(pool_name: str, number: int, **_: object) -> Service:
+        return Service(f"worker-{pool_name}-{number}", SLEEP)
+
+    monkeypatch.setattr(catalog, "worker", idle_slot)
+    names = set(setting.stack.pids())
+
+    with scaled(setting, "long", 2):
+        assert set(setting.stack.pids()) == names | {"worker-long-2"}
+
     assert set(setting.stack.pids()) == names
 
 

@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from offloop.bench.depth import DepthSample
 from offloop.bench.events import Happened
 from offloop.bench.measures import ArmRun, Scrape, measure
 from offloop.load.log import RequestLog
@@ -18,6 +21,8 @@ def arm_run(  # noqa: PLR0913 - what may differ, each with a default
     steal: float | None = None,
     queued: bool = True,
     happened: tuple[Happened, ...] = (),
+    depths: tuple[DepthSample, ...] = (),
+    retrying: frozenset[str] = frozenset(),
 ) -> ArmRun:
     needed = {"fixed": 1, "worker-long-1": 2}
     return ArmRun(
@@ -28,13 +33,17 @@ def arm_run(  # noqa: PLR0913 - what may differ, each with a default
         needed=needed,
         samples=samples,
         steal=steal,
-        loop=loop,
+        loop=(loop,),
         workers=workers,
+        duration_s=DEADLINE_S,
+        depths=depths,
+        retrying=retrying,
     )
 
 
-def cpu(reports: int, seconds: float) -> dict[str, float]:
+def cpu(reports: int, seconds: float, lines: int = 1) -> dict[str, float]:
     return {
+        "offloop_report_lines_total": lines,
         "offloop_report_cpu_seconds_count": reports,
         "offloop_report_cpu_seconds_sum": seconds,
     }
@@ -114,6 +123,17 @@ def test_each_stream_of_orders_has_measures_of_its_own() -> None:
     assert found["jobs.lost"] == 0
 
 
+def test_cpu_per_report_counts_what_a_process_did_before_it_was_ended() -> None:
+    at_first = {**cpu(2, 1.0), "process_start_time_seconds": 1.0}
+    right_before = {**cpu(5, 2.5), "process_start_time_seconds": 1.0}
+    afterwards = {**cpu(1, 0.9), "process_start_time_seconds": 2.0}
+    scrapes = (Scrape(at_first, right_before), Scrape(at_first, afterwards))
+
+    found = measure(arm_run(request_log([request()]), workers=scrapes))
+
+    assert found["jobs.cpu_s"] == pytest.approx((1.5 + 0.9) / (3 + 1))
+
+
 def test_a_report_waits_until_it_is_started_and_then_runs() -> None:
     rows = [report(waited_s=4, built_s=6), report(waited_s=1, built_s=2)]
 
@@ -151,6 +171,25 @@ def test_without_followed_reports_nothing_is_said_about_any() -> None:
     found = measure(arm_run(request_log([request()])))
 
     assert not [name for name in found if name.startswith(("report.", "jobs."))]
+
+
+@pytest.mark.parametrize(
+    ("worst_s", "stalls", "known"), [(0.6, 0, False), (0.6, 1, True), (0.09, 0, True)]
+)
+def test_the_worst_lag_of_an_earlier_arm_is_not_that_of_this_one(
+    worst_s: float, stalls: int, known: bool
+) -> None:
+    loop = Scrape(
+        before={"offloop_loop_stalls_total": 3.0},
+        after={
+            "offloop_loop_stalls_total": 3.0 + stalls,
+            "offloop_loop_lag_max_seconds": worst_s,
+        },
+    )
+
+    found = measure(arm_run(request_log([request()]), loop=loop))
+
+    assert ("loop.lag_max_ms" in found) == known
 
 
 def test_counters_are_measured_by_their_growth_and_the_worst_lag_as_it_is() -> None:
@@ -245,6 +284,80 @@ def test_plain_requests_are_measured_apart_before_an_event_and_from_then_on() ->
     assert found["bystander.offered"] == 5
 
 
+def test_a_stream_that_begins_later_divides_the_time_as_an_event_does() -> None:
+    rows = [request(due_s=1.0), request(due_s=4.0, took_s=1.0), request("giant", due_s=4.0)]
+
+    found = measure(replace(arm_run(request_log(rows, [report("giant")])), later={"giant": 4.0}))
+
+    assert found["before:giant.bystander.max_ms"] == pytest.approx(3)
+    assert found["after:giant.bystander.max_ms"] == pytest.approx(1001)
+    assert "giant.at_ms" not in found
+    assert "after:giant.giant.max_ms" not in found
+
+
+def test_where_a_server_may_kill_workers_none_killed_is_counted_as_none() -> None:
+    patient = measure(arm_run(request_log([request()])))
+    strict = measure(
+        replace(arm_run(request_log([request()])), timeout_s=3, workers_killed=0),
+    )
+
+    assert not patient.keys() & {"api.timeout_ms", "api.workers_killed"}
+    assert (strict["api.timeout_ms"], strict["api.workers_killed"]) == (3000, 0)
+
+
+def stalled(*, begun_s: float, stalls: float, lag_s: float) -> dict[str, float]:
+    return {
+        "process_start_time_seconds": begun_s,
+        "offloop_loop_stalls_total": stalls,
+        "offloop_loop_lost_seconds_total": stalls,
+        "offloop_loop_lag_max_seconds": lag_s,
+    }
+
+
+def test_stalls_of_several_processes_are_added_up_and_the_worst_lag_is_that_of_any() -> None:
+    one = Scrape(stalled(begun_s=1, stalls=1, lag_s=0.2), stalled(begun_s=1, stalls=4, lag_s=0.6))
+    other = Scrape(stalled(begun_s=2, stalls=0, lag_s=0.0), stalled(begun_s=2, stalls=2, lag_s=0.3))
+
+    found = measure(replace(arm_run(request_log([request()])), loop=(one, other)))
+
+    assert (found["loop.stalls"], found["loop.lost_s"]) == (5, 5)
+    assert found["loop.lag_max_ms"] == pytest.approx(600)
+
+
+def test_what_one_of_several_processes_took_with_it_is_known_of_none() -> None:
+    stayed = Scrape(
+        stalled(begun_s=1, stalls=1, lag_s=0.2), stalled(begun_s=1, stalls=4, lag_s=0.6)
+    )
+    killed = Scrape(
+        stalled(begun_s=2, stalls=0, lag_s=0.0), stalled(begun_s=9, stalls=0, lag_s=0.0)
+    )
+
+    found = measure(replace(arm_run(request_log([request()])), loop=(stayed, killed)))
+
+    assert not [name for name in found if name.startswith("loop.")]
+
+
+def test_cpu_is_told_by_the_line_and_by_that_for_a_report_of_each_stream() -> None:
+    built = Scrape(cpu(0, 0.0, lines=0), cpu(3, 1.2, lines=60_000))
+    rows = [report("short")._replace(rows=5_000), report("long")._replace(rows=50_000)]
+    log = request_log([request("short"), request("long")], rows)
+
+    found = measure(arm_run(log, workers=(built,)))
+
+    assert found["jobs.cpu_us_per_line"] == pytest.approx(20)
+    assert found["short.cpu_ms"] == pytest.approx(100)
+    assert found["long.cpu_ms"] == pytest.approx(1000)
+
+
+def test_a_report_that_was_never_finished_has_no_cpu_time() -> None:
+    built = Scrape(cpu(0, 0.0, lines=0), cpu(1, 1.2, lines=60_000))
+    rows = [report("giant", status="queued")._replace(rows=None)]
+
+    found = measure(arm_run(request_log([request("giant")], rows), workers=(built,)))
+
+    assert "giant.cpu_ms" not in found
+
+
 def test_orders_have_no_phases() -> None:
     log = request_log([request("report")], [report()])
     kill = Happened("kill", ("worker-long-1",), at_s=0.5, lasted_s=None)
@@ -267,3 +380,32 @@ def test_counters_of_a_process_that_was_restarted_begin_anew() -> None:
     assert "loop.stalls" not in found
     assert "loop.lag_max_ms" not in found
     assert found["jobs.cpu_s"] == pytest.approx(0.5)
+
+
+def test_what_the_queues_did_is_measured_until_something_is_done_to_them() -> None:
+    depths = tuple(DepthSample(at_s / 2, at_s) for at_s in range(8))
+    event = Happened("second_slot", ("worker-long-2",), 2.0, 1.0)
+    log = request_log([request("report")], [report()])
+
+    found = measure(arm_run(log, depths=depths, happened=(event,)))
+
+    assert found["queue.depth_max"] == 7
+    assert found["queue.depth_slope_per_s"] == pytest.approx(2)
+    assert found["queue.wait_max_ms"] == 0
+    assert found["queue.drain_per_s"] == 1
+
+
+def test_refusals_are_measured_where_clients_come_back() -> None:
+    log = request_log([request("report")], [report()])
+
+    assert measure(arm_run(log, retrying=frozenset({"report"})))["report.refused"] == 0
+    assert "report.refused" not in measure(arm_run(log))
+
+
+def test_the_last_report_is_seen_when_all_are() -> None:
+    seen = [report(seen_s=4.0), report(seen_s=3.0)]
+    requests = [request("report")] * 2
+
+    assert measure(arm_run(request_log(requests, seen)))["report.last_seen_ms"] == 4000
+    missing = [*seen[:1], report(status=None, seen_s=None)]
+    assert "report.last_seen_ms" not in measure(arm_run(request_log(requests, missing)))

@@ -4,7 +4,7 @@ from offloop.bench.experiment import Load
 from offloop.bench.plans import block_plan
 from offloop.bench.streams import OrderStream
 from offloop.load.arrivals import constant, poisson
-from offloop.load.plan import Plan
+from offloop.load.plan import Plan, Stream
 from tests.bench.support import loop_blocking
 
 URL = "http://127.0.0.1:1"
@@ -14,7 +14,7 @@ ORDER = {"shipped_from": "1995-01-01", "shipped_to": "1995-06-30", "format": "cs
 
 def plan(arm: str, *, seed: int = 1, run_s: float = 0.1) -> Plan:
     experiment = loop_blocking()
-    rates = {"report": experiment.load.orders["report"].per_second(run_s, slots=1)}
+    rates = {"report": experiment.load.orders["report"].per_second(run_s, drain_per_s=1 / run_s)}
     return block_plan(experiment.load, experiment.streams_of(arm), URL, rates, seed, duration_s=60)
 
 
@@ -28,15 +28,26 @@ def orders(**changes: object) -> OrderStream:
 
 @pytest.mark.parametrize("run_s", [0.05, 0.6, 5.0])
 def test_reports_keep_a_server_busy_for_the_share_of_time_that_was_asked_for(run_s: float) -> None:
-    assert orders(utilisation=0.5).per_second(run_s, slots=2) * run_s == pytest.approx(0.5)
+    assert orders(utilisation=0.5).per_second(run_s, drain_per_s=9) * run_s == pytest.approx(0.5)
 
 
 def test_a_rate_is_what_it_says_however_long_a_report_takes() -> None:
-    assert orders(rate=3).per_second(0.1, slots=1) == orders(rate=3).per_second(9, slots=2) == 3
+    for run_s in (0.1, 9):
+        assert orders(rate=3).per_second(run_s, drain_per_s=1 / run_s) == 3
 
 
 def test_twice_the_drain_rate_is_twice_what_all_slots_together_can_build() -> None:
-    assert orders(drain=2).per_second(run_s=0.5, slots=3) == pytest.approx(2 * 3 / 0.5)
+    assert orders(drain=2).per_second(run_s=0.5, drain_per_s=5) == pytest.approx(2 * 5)
+
+
+def test_only_who_is_to_come_back_does() -> None:
+    for comes_back in (True, False):
+        stream = orders(rate=2, retry_refused=comes_back).model_dump(exclude_none=True)
+        load = Load.model_validate({"duration_s": 9, "drain_s": 1, "streams": {"long": stream}})
+
+        (laid_out,) = block_plan(load, ("long",), URL, {"long": 2.0}, 7, duration_s=9).streams
+
+        assert laid_out.retry_refused is comes_back
 
 
 def test_the_plan_orders_as_many_reports_as_the_rate_says() -> None:
@@ -99,3 +110,48 @@ def test_reports_are_followed_until_they_are_there_and_bystanders_are_not() -> N
     assert streams["report"].body == ORDER
     assert not streams["bystander"].follow
     assert (streams["bystander"].method, streams["bystander"].path) == ("GET", "/ping")
+
+
+IMPATIENT = {"order": ORDER, "rate": 2, "repeat_after_s": 0.3}
+
+
+def impatient(duration_s: float = 60) -> dict[str, Stream]:
+    load = Load.model_validate(
+        {"duration_s": duration_s, "drain_s": 1, "streams": {"report": IMPATIENT}}
+    )
+    laid_out = block_plan(load, ("report",), URL, {"report": 2.0}, seed=7, duration_s=duration_s)
+    return {stream.name: stream for stream in laid_out.streams}
+
+
+def test_who_loses_patience_sends_the_same_order_again_with_the_same_key() -> None:
+    streams = impatient()
+    first, again = streams["report"], streams["report.again"]
+
+    assert (
+        again.model_copy(update={"name": "report", "due_s": first.due_s, "follow": True}) == first
+    )
+    assert first.keys == "report"
+    for due_s, again_s in zip(first.due_s, again.due_s, strict=False):
+        assert again_s == pytest.approx(due_s + 0.3)
+
+
+def test_a_report_that_is_ordered_again_is_followed_once() -> None:
+    assert {name: stream.follow for name, stream in impatient().items()} == {
+        "report": True,
+        "report.again": False,
+    }
+
+
+def test_nothing_is_sent_again_after_the_load_is_over() -> None:
+    streams = impatient(duration_s=0.8)
+
+    due = [due_s + 0.3 for due_s in streams["report"].due_s]
+    assert streams["report.again"].due_s == [due_s for due_s in due if due_s < 0.8]
+    assert len(streams["report.again"].due_s) < len(due)
+
+
+def test_orders_that_are_sent_once_have_no_keys() -> None:
+    streams = {stream.name: stream for stream in plan("fixed").streams}
+
+    assert streams.keys() == {"bystander", "report"}
+    assert streams["report"].keys is None

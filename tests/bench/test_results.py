@@ -8,7 +8,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from offloop.bench.depth import DepthSample
 from offloop.bench.results import (
+    DEPTHS_FILE,
+    REFUSALS_FILE,
     REQUESTS_FILE,
     RUN_FILE,
     SAMPLES_FILE,
@@ -17,6 +20,7 @@ from offloop.bench.results import (
     RunFolder,
 )
 from offloop.bench.verdicts import Verdict
+from offloop.load.records import RefusalRow
 from offloop.stack.sampling import ResourceSample
 from tests.bench.support import ROOT, block, request, result
 
@@ -175,13 +179,19 @@ def test_raw_rows_are_kept_with_where_they_come_from(runs: Path) -> None:
     samples = [ResourceSample(1.0, "fixed", 80, 0.1)]
     for number in range(2):
         where = {"experiment": "loop_blocking", "block": number, "arm": "fixed"}
-        folder.add(where, [request(), request(took_s=None)], samples)
+        refusals = [RefusalRow("report", 1.0, 1.0, 1.5, 1, None)]
+        depths = [DepthSample(2.0, 7)]
+        folder.add(where, [request(), request(took_s=None)], samples, refusals, depths)
 
     folder.finish()
 
     requests = pq.read_table(folder.path / REQUESTS_FILE).to_pylist()
     assert [row["block"] for row in requests] == [0, 0, 1, 1]
     assert requests[1]["done_s"] is None
+    refused = pq.read_table(folder.path / REFUSALS_FILE).to_pylist()
+    assert [(row["retry_after_s"], row["again_s"]) for row in refused] == [(1, None)] * 2
+    deep = pq.read_table(folder.path / DEPTHS_FILE).to_pylist()
+    assert [(row["block"], row["jobs"]) for row in deep] == [(0, 7), (1, 7)]
     kept = pq.read_table(folder.path / SAMPLES_FILE).to_pylist()
     assert kept[0] == {
         "experiment": "loop_blocking", "block": 0, "arm": "fixed", **samples[0]._asdict()

@@ -1,16 +1,23 @@
 import pytest
 
 from offloop.bench.events import Event
-from offloop.bench.experiment import find_experiments
-from offloop.bench.validity import CPU_FACTOR, MAX_STEAL, MAX_UTILISATION, validity
+from offloop.bench.experiment import Experiment
+from offloop.bench.validity import (
+    CPU_FACTOR,
+    MAX_STEAL,
+    MAX_UTILISATION,
+    Digests,
+    validity,
+)
+from offloop.bench.verdicts import Judged
 from tests.bench.support import (
-    EXPERIMENTS,
     NO_QUEUES,
     SAME_BYTES,
     Block,
     block,
     failed_checks,
     loop_blocking,
+    shipped,
 )
 
 ARMS = ("baseline", "naive", "fixed")
@@ -116,7 +123,7 @@ def test_an_arm_that_left_one_report_of_one_block_unbuilt_is_invalid(arm: str) -
 
 @pytest.mark.parametrize("factor", [CPU_FACTOR + 0.01, 1 / (CPU_FACTOR + 0.01)])
 def test_a_report_that_costs_other_cpu_time_in_one_arm_is_not_the_same_work(factor: float) -> None:
-    cheaper = block(fixed={"jobs.cpu_s": 0.6 * factor})
+    cheaper = block(fixed={"jobs.cpu_us_per_line": 12.0 * factor})
 
     failed = failed_checks([cheaper, cheaper])
 
@@ -141,8 +148,8 @@ def test_a_naive_arm_that_is_overloaded_in_one_block_is_invalid() -> None:
         ("fixed", "bystander.sent", "fixed_bystander_sent"),
         ("baseline", "bystander.failed", "baseline_bystander_healthy"),
         ("fixed", "report.finished", "fixed_report_finished"),
-        ("naive", "jobs.cpu_s", "same_cpu"),
-        ("fixed", "jobs.cpu_s", "same_cpu"),
+        ("naive", "jobs.cpu_us_per_line", "same_cpu"),
+        ("fixed", "jobs.cpu_us_per_line", "same_cpu"),
         ("naive", "report.run_p50_ms", "naive_not_overloaded"),
     ],
 )
@@ -229,7 +236,7 @@ def test_an_event_has_to_happen_in_every_block_of_every_arm_that_has_what_it_is_
 def test_slots_are_overloaded_by_the_work_of_all_the_queues_that_they_share(
     long_s: float, overloaded: bool
 ) -> None:
-    experiment = find_experiments(EXPERIMENTS, ("slow_job_starvation",))["slow_job_starvation"]
+    experiment = shipped("slow_job_starvation")
     naive = {
         "short.offered": 8 * experiment.load.duration_s,
         "short.run_p50_ms": 50.0,
@@ -245,9 +252,180 @@ def test_slots_are_overloaded_by_the_work_of_all_the_queues_that_they_share(
 
 
 def test_how_busy_slots_are_is_not_known_while_it_is_not_known_which_ones() -> None:
-    experiment = find_experiments(EXPERIMENTS, ("slow_job_starvation",))["slow_job_starvation"]
+    experiment = shipped("slow_job_starvation")
 
     checks = validity(experiment, [{"naive": {}}], {}, {})
 
     (found,) = [judged for judged in checks if judged.id == "naive_not_overloaded"]
     assert found.ok is None
+
+
+def expecting(measure: str) -> Experiment:
+    """`loop_blocking`, with one more expectation that looks at a measure."""
+    experiment = loop_blocking()
+    first = experiment.expect[0]
+    more = first.model_copy(update={"id": "more", "measure": measure})
+    return experiment.model_copy(update={"expect": (*experiment.expect, more)})
+
+
+def unsound(
+    experiment: Experiment, blocks: list[Block], digests: Digests = SAME_BYTES
+) -> list[str]:
+    # One block has not requests enough.
+    checks = validity(experiment, 2 * blocks, digests, NO_QUEUES)
+    return [judged.id for judged in checks if judged.ok is not True]
+
+
+@pytest.mark.parametrize(
+    "measure",
+    ["naive.jobs.lost", "naive.kill.lost", "naive.kill.undone", "naive.report.finished"],
+)
+def test_an_arm_that_is_judged_by_what_it_loses_need_not_finish_everything(measure: str) -> None:
+    unbuilt = block(naive={"report.finished": 0}, fixed={"report.finished": 0})
+    none_of_naive = {"fixed": SAME_BYTES["fixed"]}
+
+    assert unsound(expecting(measure), [unbuilt], none_of_naive) == ["fixed_report_finished"]
+
+
+def test_what_an_arm_finished_that_may_lose_some_still_has_to_be_the_same() -> None:
+    other = {"naive": {"report": frozenset({"xyz"})}, "fixed": SAME_BYTES["fixed"]}
+
+    assert unsound(expecting("naive.jobs.lost"), [block()], other) == ["report_same_bytes"]
+
+
+def test_an_arm_that_is_judged_by_its_files_need_not_have_the_same() -> None:
+    other = {"naive": {"report": frozenset({"xyz", "abc"})}, "fixed": SAME_BYTES["fixed"]}
+    unbuilt = block(naive={"report.finished": 2})
+
+    assert unsound(expecting("naive.files.partial"), [unbuilt], other) == []
+
+
+def test_the_arms_that_are_left_still_have_to_build_the_same() -> None:
+    differing = {"fixed": {"report": frozenset({"abc", "xyz"})}}
+
+    assert unsound(expecting("naive.files.partial"), [block()], differing) == ["report_same_bytes"]
+
+
+def test_where_nobody_finished_anything_the_same_bytes_were_not_shown() -> None:
+    both = expecting("naive.jobs.lost / fixed.jobs.lost")
+
+    assert unsound(both, [block()], {}) == ["report_same_bytes"]
+
+
+def test_orders_that_were_refused_while_an_event_had_the_api_away_are_no_fault_of_the_arm() -> None:
+    table = {"id": "term", "do": "restart", "what": "api", "signal": "TERM", "at_s": 1.0}
+    event = Event.model_validate(table)
+    experiment = loop_blocking().model_copy(update={"events": (event,)})
+    at = {"term.at_ms": 1000.0, "before:term.report.run_p50_ms": 600.0}
+    refused = {**at, "report.finished": 2.0, "report.accepted": 2.0}
+    broken = {**at, "report.finished": 2.0, "report.accepted": 3.0}
+
+    assert unsound(experiment, [block(baseline=at, naive=refused, fixed=refused)]) == []
+    assert unsound(experiment, [block(baseline=at, naive=refused, fixed=broken)]) == [
+        "fixed_report_finished"
+    ]
+
+
+def test_where_all_files_are_judged_the_same_bytes_are_no_condition() -> None:
+    both = expecting("naive.files.partial / fixed.files.partial")
+
+    assert unsound(both, [block()], {}) == []
+
+
+def test_what_is_ordered_again_keeps_a_tier_busy_too() -> None:
+    once = shipped("duplicate_reports")
+    stream = once.load.orders["report"]
+    room = MAX_UTILISATION * 2 * stream.lasts_s(once.load.duration_s) * 1000
+    naive = {"report.offered": 10, "report.again.offered": 10, "report.run_p50_ms": room / 20}
+
+    def busy(measures: dict[str, float]) -> bool | None:
+        checks = validity(once, [{"naive": measures}], {}, {"report": "long"})
+        return next(judged.ok for judged in checks if judged.id == "naive_not_overloaded")
+
+    assert busy(naive) is True
+    assert busy({**naive, "report.again.offered": 11}) is False
+    assert busy({**naive, "report.offered": 5, "report.again.offered": 5}) is True
+    assert busy({"report.offered": 10, "report.run_p50_ms": room / 20}) is None
+
+
+def outlasting(cpu_ms: float | None) -> list[Judged]:
+    """The check whether the longest report takes longer than a timeout of 3 s, if there is one."""
+    experiment = shipped("worker_starvation")
+    measured = {
+        "naive": {"api.timeout_ms": 3000.0},
+        "fixed": {"report.cpu_ms": 700.0, **({"giant.cpu_ms": cpu_ms} if cpu_ms else {})},
+    }
+    checks = validity(experiment, [measured], {}, {})
+    return [judged for judged in checks if judged.id == "naive_outlasts_timeout"]
+
+
+@pytest.mark.parametrize(("cpu_ms", "ok"), [(4100.0, True), (3900.0, False), (None, False)])
+def test_where_a_server_is_to_kill_somebody_there_has_to_be_work_that_is_long_enough(
+    cpu_ms: float | None, ok: bool
+) -> None:
+    (found,) = outlasting(cpu_ms)
+
+    assert found.ok is ok
+    assert found.observed == pytest.approx((cpu_ms or 700.0) / 3000)
+    assert "OFFLOOP_SCALE_FACTOR" in found.why
+
+
+def test_where_no_server_is_to_kill_anybody_work_may_be_as_short_as_it_likes() -> None:
+    checks = validity(loop_blocking(), [block()], SAME_BYTES, NO_QUEUES)
+
+    assert not [judged for judged in checks if judged.id == "naive_outlasts_timeout"]
+
+
+def test_several_processes_share_what_is_built_in_requests_while_orders_come() -> None:
+    experiment = shipped("worker_starvation")
+    orders_s = experiment.load.orders["report"].lasts_s(experiment.load.duration_s)
+    naive = {
+        "report.offered": 6.0,
+        "report.run_p50_ms": 800.0,
+        # Ordered once, which is no rate.
+        "giant.offered": 1.0,
+        "giant.run_p50_ms": 30_000.0,
+    }
+
+    checks = validity(experiment, [{"naive": naive}], {}, {"report": None})
+
+    (found,) = [judged for judged in checks if judged.id == "naive_not_overloaded"]
+    assert orders_s < experiment.load.duration_s
+    assert found.observed == pytest.approx(6 * 0.8 / orders_s / 2)
+
+
+@pytest.mark.parametrize(
+    ("measure", "has_to"),
+    [
+        ("other.bystander.p50_ms", set()),
+        ("other.before:kill.bystander.p50_ms", {"other"}),
+        ("other.kill.undone", {"other"}),
+        ("naive.kill.lost", {"naive", "fixed"}),
+        ("naive.files.partial", {"naive", "fixed"}),
+        ("fixed.ledger.per_report_max", {"naive", "fixed"}),
+    ],
+)
+def test_an_event_at_a_step_has_to_happen_only_where_it_is_looked_at(
+    measure: str, has_to: set[str]
+) -> None:
+    table = {"id": "kill", "do": "restart", "what": "api", "signal": "KILL", "at": "write"}
+    events = {"events": (Event.model_validate(table),)}
+    arms = loop_blocking().arms | {"other": loop_blocking().arms["naive"]}
+    experiment = expecting(measure).model_copy(update={**events, "arms": arms})
+
+    missing = unsound(experiment, [{**block(), "other": block()["naive"]}])
+
+    happened = {f"{arm}_kill_happened" for arm in has_to}
+    assert {id_ for id_ in missing if id_.endswith("_happened")} == happened
+
+
+def test_how_busy_naive_was_is_measured_before_its_api_was_ended() -> None:
+    table = {"id": "term", "do": "restart", "what": "api", "signal": "TERM", "at_s": 1.0}
+    experiment = loop_blocking().model_copy(update={"events": (Event.model_validate(table),)})
+
+    def overloaded(run_ms: float) -> bool:
+        measures = {"report.run_p50_ms": 9e9, "before:term.report.run_p50_ms": run_ms}
+        return "naive_not_overloaded" in unsound(experiment, [block(naive=measures)])
+
+    assert not overloaded(600.0)
+    assert overloaded(6000.0)

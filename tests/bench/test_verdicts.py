@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from offloop.bench.experiment import Expectation
+from offloop.bench.question import Expectation
 from offloop.bench.verdicts import (
     Judged,
     Verdict,
@@ -25,7 +25,10 @@ DISEASE = Expectation(
 
 def judged(*, ok: bool | None) -> Judged:
     return Judged(
-        **DISEASE.model_dump(exclude={"id"}), id="any", observed=None if ok is None else 1, ok=ok
+        **DISEASE.model_dump(exclude={"id", "every_block"}),
+        id="any",
+        observed=None if ok is None else 1,
+        ok=ok,
     )
 
 
@@ -53,6 +56,24 @@ def test_an_expectation_is_judged_by_the_median_which_one_odd_block_does_not_mov
 
     assert found.observed == 100
     assert found.ok is True
+
+
+@pytest.mark.parametrize(("op", "worst"), [("<=", 120), (">=", 80)])
+def test_an_expectation_of_every_block_is_judged_by_the_worst_of_them(
+    op: Literal["<=", ">="], worst: float
+) -> None:
+    always = DISEASE.model_copy(update={"every_block": True, "op": op, "limit": 100})
+
+    found = judge(always, [block(500, 5), block(400, 5), block(600, 5)])
+
+    assert found.observed == worst
+    assert found.ok is False
+
+
+def test_a_block_that_does_not_say_leaves_an_expectation_of_every_block_open() -> None:
+    always = DISEASE.model_copy(update={"every_block": True})
+
+    assert judge(always, [block(500, 5), block(None, 5)]).ok is None
 
 
 def test_an_expectation_keeps_its_words_and_its_reason() -> None:

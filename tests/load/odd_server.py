@@ -6,6 +6,7 @@
 /close              the connection closes without an answer
 /half               the connection closes in the middle of an answer
 /slow/S             200 after S seconds
+/busy/N/S/...       503 with `Retry-After: S` to the first N requests for this very path, then 202
 /redirect           302 to /ok
 /echo               200 with the request itself as the body
 /connections        200 with the number of connections ever made
@@ -68,6 +69,13 @@ def question(path: str) -> bytes:
     return document(200, QUEUED, "Retry-After: 0\r\n" if kind == "usual" else "")
 
 
+def busy(path: str, refusals: int, seconds: str) -> bytes:
+    questions[path] += 1
+    if questions[path] <= refusals:
+        return answer(503, headers=f"Retry-After: {seconds}\r\n")
+    return order()
+
+
 async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     global made  # noqa: PLW0603 - a counter of the whole server
     made = next(connections)
@@ -92,23 +100,28 @@ async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 async def respond(head: bytes) -> bytes:
     path = head.split(b" ", 2)[1].decode()
-    if path in FIXED:
-        return FIXED[path]
     match path.split("/")[1:]:
-        case ["status", status]:
-            return answer(int(status))
         case ["never"]:
             await asyncio.sleep(3600)
         case ["close"]:
             raise ConnectionError
         case ["slow", seconds]:
             await asyncio.sleep(float(seconds))
+    return FIXED.get(path) or respond_at_once(path)
+
+
+def respond_at_once(path: str) -> bytes:
+    match path.split("/")[1:]:
+        case ["status", status]:
+            return answer(int(status))
         case ["connections"]:
             return answer(200, str(made).encode())
         case ["reports", *kind]:
             return order(*kind)
         case ["jobs", *_]:
             return question(path)
+        case ["busy", refusals, seconds, *_]:
+            return busy(path, int(refusals), seconds)
     return answer(200)
 
 

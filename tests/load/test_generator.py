@@ -34,8 +34,8 @@ def one_request(generator: Generator, out: Path, plan: Plan) -> RequestRow:
     return row
 
 
-def order(base_url: str, path: str, due_s: Sequence[float] = (0.0,)) -> Plan:
-    return plan(base_url, path, due_s, method="POST", body={}, follow=True)
+def order(base_url: str, path: str, due_s: Sequence[float] = (0.0,), **changes: object) -> Plan:
+    return plan(base_url, path, due_s, method="POST", body={}, follow=True, **changes)
 
 
 def test_the_lab_imports_neither_gevent_nor_locust() -> None:
@@ -158,6 +158,28 @@ def test_a_connection_is_used_again(generator: Generator, odd_server: str, tmp_p
     assert connections_seen(odd_server) < before + 10
 
 
+def test_clients_take_turns_and_each_keeps_a_connection_of_its_own(
+    generator: Generator, odd_server: str, tmp_path: Path
+) -> None:
+    before = connections_seen(odd_server)
+    due_s = [0.02 * number for number in range(12)]
+
+    generator.run(plan(odd_server, "/ok", due_s, clients=4), tmp_path)
+
+    # The question about it has one of its own, too.
+    assert 4 <= connections_seen(odd_server) - before - 1 < len(due_s)
+
+
+def test_whoever_finds_a_client_s_connection_taken_opens_another_one_for_it(
+    generator: Generator, odd_server: str, tmp_path: Path
+) -> None:
+    before = connections_seen(odd_server)
+
+    generator.run(plan(odd_server, "/slow/0.5", [0.0, 0.1], clients=1), tmp_path)
+
+    assert connections_seen(odd_server) - before - 1 == 2
+
+
 def test_a_request_is_what_the_stream_says(generator: Generator, tmp_path: Path) -> None:
     received = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -245,6 +267,57 @@ def test_a_refused_order_has_no_report(
 
     assert log.requests[0].error == "status 503"
     assert log.reports[0][2:] == (None,) * 9
+
+
+def test_who_is_told_to_come_back_does_so_no_sooner_until_the_order_is_accepted(
+    generator: Generator, odd_server: str, tmp_path: Path
+) -> None:
+    stubborn = order(odd_server, "/busy/2/1/accepted", retry_refused=True, expect=[202])
+
+    log = generator.run(stubborn.model_copy(update={"drain_s": 30}), tmp_path)
+
+    (request,), (report,) = log.requests, log.reports
+    assert (request.status, request.error, report.status) == (202, "", "done")
+    sent = [request.sent_s, *(refusal.again_s for refusal in log.refusals)]
+    assert len(log.refusals) == 2
+    for refusal, sent_s in zip(log.refusals, sent, strict=False):
+        assert (refusal.name, refusal.due_s, refusal.retry_after_s) == ("r", request.due_s, 1)
+        assert refusal.sent_s == sent_s
+        assert refusal.again_s is not None
+        assert refusal.again_s >= refusal.done_s + refusal.retry_after_s
+    assert request.done_s is not None
+    assert request.done_s >= 2
+    assert log.summary()["r"].answered == 1, "one order, however often it was sent"
+
+
+def test_who_is_told_to_come_back_after_the_end_stays_refused(
+    generator: Generator, odd_server: str, tmp_path: Path
+) -> None:
+    log = generator.run(order(odd_server, "/busy/9/60/late", retry_refused=True), tmp_path)
+
+    (request,), (refusal,) = log.requests, log.refusals
+    assert (request.status, request.error) == (503, "status 503")
+    assert (refusal.retry_after_s, refusal.again_s) == (60, None)
+    assert log.reports[0].job_id is None
+
+
+@pytest.mark.parametrize("path", ["/status/503", "/busy/9/soon/nonsense", "/busy/0/1/accepted"])
+def test_what_no_server_asks_for_is_not_sent_again(
+    generator: Generator, odd_server: str, tmp_path: Path, path: str
+) -> None:
+    log = generator.run(order(odd_server, path, retry_refused=True), tmp_path)
+
+    assert len(log.requests) == 1
+    assert log.refusals == []
+
+
+def test_a_stream_that_does_not_say_so_is_refused_once(
+    generator: Generator, odd_server: str, tmp_path: Path
+) -> None:
+    log = generator.run(order(odd_server, "/busy/1/0/once"), tmp_path)
+
+    assert log.requests[0].error == "status 503"
+    assert log.refusals == []
 
 
 def test_one_generator_runs_many_plans(

@@ -6,9 +6,11 @@ import pytest
 
 from offloop.load.log import RequestLog, summarise
 from offloop.load.records import (
+    REFUSALS_FILE,
     REPORTS_FILE,
     REQUESTS_FILE,
     UNANSWERED,
+    RefusalRow,
     ReportRow,
     RequestRow,
     write_rows,
@@ -106,9 +108,13 @@ def test_the_files_hold_what_was_recorded(tmp_path: Path) -> None:
     # Moments that six decimals hold exactly.
     late = answered(1, took_s=0.25, lag_s=0.5)
     wrong = late._replace(status=503, error="status 503")
-    written = replace(log(late, wrong, unanswered(3.0), unsent(4.0)), reports=[report])
+    refusal = RefusalRow("ping", 1.0, 1.5, 1.75, 3, None)
+    written = replace(
+        log(late, wrong, unanswered(3.0), unsent(4.0)), reports=[report], refusals=[refusal]
+    )
     write_rows(tmp_path / REQUESTS_FILE, RequestRow._fields, written.requests)
     write_rows(tmp_path / REPORTS_FILE, ReportRow._fields, written.reports)
+    write_rows(tmp_path / REFUSALS_FILE, RefusalRow._fields, written.refusals)
     written.write_summary(tmp_path)
 
     assert RequestLog.read(tmp_path) == written

@@ -194,7 +194,7 @@ def held(rungs: Rungs, name: str, step: Step) -> Iterator[Future[httpx.Response]
 
 
 #: On the loop of the server while it writes, or not.
-ON_THE_LOOP = {"inline", "chunked", "group_by", "background_task_async"}
+ON_THE_LOOP = {"inline", "chunked", "group_by", "background_task_async", "metrics_on_loop"}
 
 
 @pytest.mark.slow

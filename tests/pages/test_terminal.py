@@ -80,6 +80,24 @@ def test_what_theory_predicted_stands_beside_what_was_measured(show: Show) -> No
     assert row.split()[-8:] == ["4.0", "ms", "580.0", "ms", "5.0", "ms", "588.0", "ms"]
 
 
+def test_what_theory_predicts_is_shown_before_there_is_anything_to_compare_it_with(
+    console: Console, out: io.StringIO
+) -> None:
+    predicted = {"bystander.p99_ms": 588.0}
+    before = ExperimentResult(
+        verdict=Verdict.NO_VERDICT,
+        title="any",
+        load=loop_blocking().load.model_dump(mode="json"),
+        predicted=predicted,
+    )
+
+    with Terminal(console) as terminal:
+        terminal.predicted(before)
+        terminal.predicted(before.model_copy(update={"predicted": {}}))
+
+    assert out.getvalue() == "  Predicted, before the load begins: bystander p99 588.0 ms\n"
+
+
 def test_a_failed_experiment_shows_which_expectation_is_broken(show: Show) -> None:
     slow = block(fixed={"bystander.p99_ms": 40.0})
 

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,23 @@ def test_where_nobody_listens_no_steps_are_announced() -> None:
 
 def test_a_service_finds_the_checkout_before_anything_else() -> None:
     assert catalog.housekeeping(SITE).env["PYTHONPATH"].split(os.pathsep)[0] == "/checkout"
+
+
+def test_a_limit_of_the_queue_is_told_and_without_one_the_tier_has_its_own() -> None:
+    way = catalog.WAYS["fixed_app.reports"]
+
+    limited = catalog.api(way, replace(SITE, queue_limit=10))
+
+    assert limited.env["OFFLOOP_QUEUE_LIMIT"] == "10"
+    assert "OFFLOOP_QUEUE_LIMIT" not in catalog.api(way, SITE).env
+    assert set(catalog.WAYS) > catalog.WAYS_WITH_LIMIT
+
+
+def test_a_site_without_keys_says_so_to_all_its_services() -> None:
+    keyless = replace(SITE, knows_keys=False)
+    way = catalog.WAYS["fixed_app.reports"]
+
+    assert catalog.api(way, keyless).env["OFFLOOP_IDEMPOTENCY_KEYS"] == "false"
+    assert "OFFLOOP_IDEMPOTENCY_KEYS" not in catalog.api(way, SITE).env
+    assert set(catalog.TIERS) > catalog.TIERS_WITHOUT_KEYS
+    assert catalog.STANDARD_TIER not in catalog.TIERS_WITHOUT_KEYS

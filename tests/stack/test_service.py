@@ -2,7 +2,7 @@ import pytest
 
 from offloop.stack.errors import StackError
 from offloop.stack.ports import free_port
-from offloop.stack.service import HttpOk, RedisPong, Service
+from offloop.stack.service import AllReady, HttpOk, RedisPong, Running, Service
 
 
 @pytest.mark.parametrize("name", ["", "../up", "two words", "Naive"])
@@ -29,6 +29,25 @@ def test_a_probe_that_gets_no_answer_says_what_it_asked_for() -> None:
         HttpOk(f"http://127.0.0.1:{port}/ready").missing()
     )
     assert f"port {port}" in str(RedisPong(port).missing())
+
+
+def test_what_has_several_parts_is_ready_when_all_of_them_are() -> None:
+    absent = HttpOk(f"http://127.0.0.1:{free_port()}/metrics")
+
+    assert AllReady((Running(), Running())).missing() is None
+    assert AllReady((Running(), absent)).missing() == absent.missing()
+
+
+def test_what_has_several_parts_listens_where_the_first_does() -> None:
+    first, second = HttpOk("http://127.0.0.1:1/", deadline_s=5), HttpOk("http://127.0.0.1:2/")
+
+    assert AllReady((first, second)).port == 1
+    assert AllReady((first, second)).deadline_s == 5
+
+
+def test_a_service_is_known_by_the_metrics_of_its_first_process() -> None:
+    assert Service("service", ("true",), metrics_urls=("a", "b")).metrics_url == "a"
+    assert Service("service", ("true",)).metrics_url is None
 
 
 def test_only_a_loopback_url_has_a_port_to_check() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from offloop.bench.changes import changed_lines, lines_changed_by
 from offloop.project import project_root
-from tests.naive_app.changes import changed_lines
 
 ROOT = project_root()
 
@@ -77,3 +77,10 @@ def test_a_thread_is_the_smallest_of_all_changes() -> None:
 
     assert min(changes, key=changes.__getitem__) == "to_thread"
     assert changes["to_thread"] == 1
+
+
+def test_a_way_is_compared_with_another_by_the_names_of_their_modules() -> None:
+    in_a_thread = "naive_app.attempts.to_thread"
+
+    assert lines_changed_by(in_a_thread, "naive_app.reports", ROOT) == 1
+    assert lines_changed_by("naive_app.reports", "naive_app.reports", ROOT) == 0

@@ -1,0 +1,74 @@
+"""The tables of an experiment that does bursts of work, without HTTP."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, PositiveInt, model_validator
+
+from offloop.bench.burst.measures import names
+from offloop.bench.burst.protocol import Executor, Kind
+from offloop.bench.expressions import Expression
+from offloop.bench.question import Name, Question
+from offloop.tables import Table
+
+#: The key that tells such an experiment from one with services.
+BURST = "burst"
+
+
+class Burst(Table):
+    """What every arm does: for each kind of work, some pieces at once, and one alone."""
+
+    #: Kinds of work, one after the other.
+    work: tuple[Kind, ...] = Field(min_length=1)
+    #: Pieces of work that are handed over at the same moment; nothing comes after them.
+    pieces: Annotated[int, Field(ge=2)]
+    #: How often each is timed in a block, one alone and the burst in turns.
+    repeats: PositiveInt
+
+    @model_validator(mode="after")
+    def _does_each_once(self) -> Self:
+        if len(set(self.work)) < len(self.work):
+            raise ValueError(f"a kind of work is named twice in {', '.join(self.work)}")
+        return self
+
+
+class BurstArm(Table):
+    """One side of the experiment. ``naive`` and ``fixed`` differ in exactly one field."""
+
+    executor: Executor
+    #: How many threads, or processes.
+    workers: PositiveInt
+    #: Whether it is shown, in the first block, and not judged.
+    once: bool = False
+
+
+class BurstExperiment(Question):
+    """One question about where work is done, asked of the work alone."""
+
+    burst: Burst
+    arms: dict[Name, BurstArm]
+
+    @model_validator(mode="after")
+    def _has_its_arms(self) -> Self:
+        for name in ("naive", "fixed"):
+            if name not in self.arms:
+                raise ValueError(
+                    f"there is no [arms.{name}]; an experiment compares naive and fixed"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _looks_at_what_there_is(self) -> Self:
+        known = names(self.burst.work)
+        judged = {"naive", "fixed"}
+        for expectation in self.expect:
+            for term in Expression.parse(expectation.measure).terms:
+                for what, there in ((term.arm, tuple(self.arms)), (term.measure, known)):
+                    if what not in there:
+                        raise ValueError(
+                            f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
+                            f"but there is no {what}; there is {', '.join(there)}"
+                        )
+                judged.add(term.arm)
+        if once := [name for name in self.arms if name in judged and self.arms[name].once]:
+            raise ValueError(f"arms.{once[0]}.once: an arm that is judged runs in every block")
+        return self

@@ -1,0 +1,67 @@
+"""From what a burst's program says to measures: pure functions."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from offloop.bench.burst.protocol import Done, Kind, Times
+from offloop.stack.sampling import ResourceSample
+
+_MS = 1000
+
+#: What there is of each kind of work, after its name,
+OF_WORK = ("alone_ms", "burst_ms", "speedup")
+
+#: and what there is of an arm.
+OF_ARM = (
+    "interpreter.gil",
+    "machine.cpus",
+    "machine.cpus_left",
+    "machine.steal_share",
+    "pool.memory_peak_bytes",
+    "pool.start_ms",
+)
+
+
+def names(work: Sequence[Kind]) -> tuple[str, ...]:
+    """Return the names of all measures of an arm that does these kinds of work."""
+    return (*(f"{kind}.{what}" for kind in work for what in OF_WORK), *OF_ARM)
+
+
+def measure(
+    done: Done, samples: Sequence[ResourceSample], left: float | None, steal: float | None
+) -> dict[str, float]:
+    """Work out the measures of one arm in one block.
+
+    Args:
+        done: What the program said.
+        samples: The resources of it and its descendants.
+        left: How many processors everybody else left; None if not known.
+        steal: Share of the machine's CPU time that its host gave to others; None if not known.
+    """
+    found: dict[str, float] = {}
+    for kind, times in done.work.items():
+        found |= {f"{kind}.{what}": value for what, value in of_work(times, done.pieces).items()}
+    found |= {
+        "interpreter.gil": float(done.interpreter.gil),
+        "machine.cpus": done.cpus,
+        "pool.start_ms": _MS * done.start_s,
+    }
+    if samples:
+        found["pool.memory_peak_bytes"] = max(sample.rss_bytes for sample in samples)
+    if left is not None:
+        found["machine.cpus_left"] = left
+    if steal is not None:
+        found["machine.steal_share"] = steal
+    return found
+
+
+def of_work(times: Times, pieces: int) -> dict[str, float]:
+    """Work out the measures of one kind of work: those of `OF_WORK`, in that order."""
+    # The speed-up is one of medians: a piece that was held up by something else on the machine
+    # makes one pair of times odd, and not the result.
+    alone_s, burst_s = median(times.alone_s), median(times.burst_s)
+    return {
+        "alone_ms": _MS * alone_s,
+        "burst_ms": _MS * burst_s,
+        "speedup": pieces * alone_s / burst_s,
+    }

@@ -1,0 +1,90 @@
+"""A table of an experiment's own: arms as rows, and what it says of each as columns.
+
+For an experiment with more arms than fit beside each other, and with facts about them that no run
+can measure.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+
+from offloop.bench.expressions import Measures
+from offloop.bench.question import Name
+from offloop.bench.story import NOT_MEASURED, tell
+from offloop.tables import Table
+
+#: Stands in a cell where the name of the row's arm is to be.
+ARM = "ARM"
+
+
+def _can_be_told(text: str) -> str:
+    tell(text, [])
+    return text
+
+
+class Column(Table):
+    """One thing to say of every arm: as it was measured, or a fact."""
+
+    heading: str
+    #: As in a story, with ``ARM`` for the row's arm: ``{ARM.jobs.cpu_s:.2f} s``.
+    cell: Annotated[str, AfterValidator(_can_be_told)] | None = None
+    #: Which of each row's facts.
+    fact: str | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if (self.cell is None) == (self.fact is None):
+            raise ValueError("a column shows either a `cell` or a `fact`: say which")
+        return self
+
+
+class Row(Table):
+    """One arm."""
+
+    #: What people call it.
+    name: str
+    #: What is true of it, and no run measures.
+    facts: dict[str, str] = Field(default_factory=dict)
+
+
+class ArmTable(Table):
+    """Rows by arm, and columns, in the order in which they are shown."""
+
+    columns: tuple[Column, ...] = Field(min_length=1)
+    rows: dict[Name, Row] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_its_facts(self) -> Self:
+        asked = {column.fact for column in self.columns if column.fact is not None}
+        for arm, row in self.rows.items():
+            if row.facts.keys() != asked:
+                raise ValueError(
+                    f"rows.{arm}.facts has {', '.join(sorted(row.facts)) or 'nothing'}; "
+                    f"the columns ask for {', '.join(sorted(asked)) or 'nothing'}"
+                )
+        return self
+
+
+class FilledTable(BaseModel):
+    """What is shown: headings, and a row of as many cells for each arm, the first its name."""
+
+    headings: list[str]
+    rows: list[list[str]]
+
+
+def fill(table: ArmTable, blocks: Sequence[Mapping[str, Measures]]) -> FilledTable:
+    """Fill in what was measured; where something was not, the cell is empty."""
+    headings = ["", *(column.heading for column in table.columns)]
+    rows = [
+        [row.name, *(_cell(column, arm, row, blocks) for column in table.columns)]
+        for arm, row in table.rows.items()
+    ]
+    return FilledTable(headings=headings, rows=rows)
+
+
+def _cell(column: Column, arm: str, row: Row, blocks: Sequence[Mapping[str, Measures]]) -> str:
+    if column.cell is None:
+        return row.facts[column.fact or ""]
+    text = tell(column.cell.replace(f"{ARM}.", f"{arm}."), blocks)
+    return "" if NOT_MEASURED in text else text

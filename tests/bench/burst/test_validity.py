@@ -1,0 +1,98 @@
+from offloop.bench.burst.experiment import BurstExperiment
+from offloop.bench.burst.protocol import Kind
+from offloop.bench.burst.validity import Digests, validity
+from offloop.bench.experiment import load_experiment
+from offloop.bench.verdicts import Judged, Verdict, experiment_verdict
+from tests.bench.support import EXPERIMENTS, Block
+
+WORK: tuple[Kind, ...] = ("aggregate", "gzip", "parquet", "inference")
+
+
+def shipped() -> BurstExperiment:
+    experiment = load_experiment(EXPERIMENTS / "threads_share_the_gil.toml")
+    assert isinstance(experiment, BurstExperiment)
+    return experiment
+
+
+def block(**changes: float) -> Block:
+    """One sound block; what is changed, by the last word of the measure, is so in naive."""
+    sound = {
+        "interpreter.gil": 1.0,
+        "machine.cpus": 2.0,
+        "machine.cpus_left": 1.95,
+        "machine.steal_share": 0.0,
+    }
+    changed = {name: changes.get(name.rpartition(".")[2], value) for name, value in sound.items()}
+    return {"naive": changed, "fixed": dict(sound)}
+
+
+def digests(odd: Kind | None = None) -> Digests:
+    """The same of all arms, except for a kind of work of which the fixed arm has another."""
+    same = {kind: frozenset({"abc"}) for kind in WORK}
+    return {
+        "naive": same,
+        "more_threads": same,
+        "fixed": {kind: frozenset({"def"}) if kind == odd else same[kind] for kind in WORK},
+    }
+
+
+def doubts(blocks: list[Block], found: Digests) -> dict[str, Judged]:
+    checks = validity(shipped(), blocks, found)
+    return {judged.id: judged for judged in checks if judged.ok is not True}
+
+
+def test_sound_blocks_pass_every_check() -> None:
+    assert not doubts([block(), block()], digests())
+
+
+def test_an_arm_that_is_shown_once_is_missed_in_no_other_block() -> None:
+    once = {**block(), "more_threads": block()["naive"]}
+
+    assert not doubts([once, block()], digests())
+
+
+def test_with_one_processor_there_is_no_verdict() -> None:
+    found = doubts([block(), block(cpus=1)], digests())
+
+    assert found.keys() == {"two_processors"}
+    assert found["two_processors"].observed == 1
+
+
+def test_while_others_need_the_processors_there_is_no_verdict() -> None:
+    busy = block(cpus_left=1.2)
+
+    assert doubts([busy, busy, block()], digests()).keys() == {"two_processors_left"}
+    assert not doubts([busy, block(), block()], digests())
+
+
+def test_without_a_gil_there_is_no_verdict_whatever_was_measured() -> None:
+    found = doubts([block(gil=0)], digests())
+
+    assert found.keys() == {"has_a_gil"}
+    assert "free-threaded" in found["has_a_gil"].why
+    assert experiment_verdict(list(found.values()), list(found.values())) is Verdict.NO_VERDICT
+
+
+def test_what_one_arm_does_not_say_is_not_known() -> None:
+    silent = block()
+    del silent["fixed"]["interpreter.gil"]
+
+    assert doubts([block(), silent], digests())["has_a_gil"].observed is None
+
+
+def test_another_result_is_no_fix() -> None:
+    found = doubts([block()], digests(odd="gzip"))
+
+    assert found.keys() == {"gzip_same_result"}
+    assert found["gzip_same_result"].observed == 2
+
+
+def test_an_arm_without_results_is_not_the_same_as_the_others() -> None:
+    found = doubts([block()], {"naive": digests()["naive"]})
+
+    assert found.keys() == {f"{kind}_same_result" for kind in WORK}
+    assert all(judged.observed is None for judged in found.values())
+
+
+def test_a_host_that_takes_its_time_for_others_leaves_no_verdict() -> None:
+    assert doubts([block(steal_share=0.5)], digests()).keys() == {"machine_ours"}

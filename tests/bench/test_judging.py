@@ -1,0 +1,46 @@
+"""From blocks to a judged result: pure."""
+
+from offloop.bench.judging import judge_experiment
+from offloop.bench.results import ExperimentResult
+from offloop.bench.verdicts import Verdict
+from tests.bench.support import loop_blocking
+
+
+def result(*blocks: dict[str, dict[str, float]]) -> ExperimentResult:
+    found = ExperimentResult(verdict=Verdict.NO_VERDICT, title="", load={}, blocks=list(blocks))
+    judge_experiment(found, loop_blocking(), found.blocks, [])
+    return found
+
+
+def test_an_arm_that_ran_once_is_shown_as_it_was_then() -> None:
+    found = result(
+        {"naive": {"x": 1.0}, "once": {"x": 7.0}}, {"naive": {"x": 2.0}}, {"naive": {"x": 6.0}}
+    )
+
+    assert found.arms == {"naive": {"x": 2.0}, "once": {"x": 7.0}}
+
+
+def test_a_measure_that_a_block_lacks_has_no_median() -> None:
+    found = result({"naive": {"x": 1.0, "y": 1.0}}, {"naive": {"y": 3.0}})
+
+    assert found.arms == {"naive": {"y": 2.0}}
+
+
+def test_what_every_block_must_keep_may_be_held_against_what_was_predicted() -> None:
+    deepest = (
+        loop_blocking()
+        .expect[0]
+        .model_copy(update={"measure": "fixed.deep / predicted.deep", "op": "<=", "limit": 1.0})
+    )
+    question = loop_blocking().model_copy(
+        update={"expect": (deepest.model_copy(update={"every_block": True}),)}
+    )
+    blocks = [{"fixed": {"deep": 10.0}}, {"fixed": {"deep": 12.0}}, {"fixed": {"deep": 9.0}}]
+    found = ExperimentResult(
+        verdict=Verdict.NO_VERDICT, title="", load={}, blocks=blocks, predicted={"deep": 10.0}
+    )
+
+    # The second block was disturbed, and is not judged otherwise.
+    judge_experiment(found, question, [blocks[0], blocks[2]], [])
+
+    assert [judged.observed for judged in found.expectations] == [1.2]

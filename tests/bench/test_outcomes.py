@@ -1,0 +1,99 @@
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from offloop.bench import outcomes
+from offloop.bench.experiment import Arm
+from offloop.bench.outcomes import asked_again
+from offloop.bench.stage import Setting
+from offloop.load.records import ReportRow
+from offloop.stack.catalog import Site
+from offloop.stack.service import Service
+from offloop.stack.supervisor import Stack
+from tests.bench.support import report, request_log
+
+#: Statuses that the API gives for each job, one after the other, the last one again and again.
+Statuses = dict[str, list[str]]
+
+
+@pytest.fixture
+def statuses() -> Statuses:
+    return {}
+
+
+@pytest.fixture
+def setting(tmp_path: Path, statuses: Statuses) -> Iterator[Setting]:
+    """An API that was away and is there again."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            job_id = self.path.rpartition("/")[2]
+            left = statuses.get(job_id)
+            self.send_response(200 if left else 404)
+            self.end_headers()
+            if left:
+                status = left.pop(0) if len(left) > 1 else left[0]
+                self.wfile.write(json.dumps({"job_id": job_id, "status": status}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    arm = Arm.model_validate(
+        {
+            "way": "naive_app.reports",
+            "server": "uvicorn",
+            "tier": "workers.fixed",
+            "pools": {"long": {"queues": ["long"], "slots": 1}},
+        }
+    )
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        api = Service("naive", ("true",), url=f"http://127.0.0.1:{server.server_port}")
+        site = Site(tmp_path, tmp_path, None)
+        yield Setting(Stack(tmp_path), (api,), api, (), None, arm, site, None)
+        server.shutdown()
+        thread.join()
+
+
+def row(job_id: str | None, status: str | None) -> ReportRow:
+    return report(status=status, seen_s=None)._replace(job_id=job_id)
+
+
+def settled(setting: Setting, *rows: ReportRow) -> list[str | None]:
+    return [each.status for each in asked_again(setting, request_log([], rows)).reports]
+
+
+def test_a_report_that_was_finished_after_all_is_not_lost(
+    setting: Setting, statuses: Statuses
+) -> None:
+    statuses["late"] = ["running", "running", "done"]
+
+    assert settled(setting, row("late", "running")) == ["done"]
+
+
+def test_a_report_that_nobody_works_on_stays_as_it_is(
+    setting: Setting, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outcomes, "PATIENCE_S", 0.2)
+    statuses["lost"] = ["running"]
+
+    assert settled(setting, row("lost", None), row("unknown", "queued")) == ["running", "queued"]
+
+
+def test_what_is_final_and_what_was_never_accepted_is_not_asked_for(setting: Setting) -> None:
+    rows = (row("done", "done"), row("failed", "failed"), row(None, None))
+
+    assert settled(setting, *rows) == ["done", "failed", None]
+
+
+def test_what_the_client_saw_stays_as_it_is(setting: Setting, statuses: Statuses) -> None:
+    statuses["late"] = ["done"]
+
+    log = asked_again(setting, request_log([], [row("late", "running")]))
+
+    assert log.reports[0].seen_s is None
