@@ -14,6 +14,9 @@ pytestmark = pytest.mark.slow
 
 ARMS = {"baseline", "naive", "fixed"}
 
+#: Shown once, beside them.
+ONCE = {"same_priority"}
+
 
 @pytest.fixture(scope="module")
 def experiment(bench: Bench) -> dict[str, Any]:
@@ -91,9 +94,10 @@ def test_run_json_holds_everything(bench: Bench, experiment: dict[str, Any]) -> 
     assert not run["interrupted"]
     assert run["wall_s"] > 0
     assert experiment["error"] is None
-    assert len(experiment["blocks"]) == 3
-    for measures in (experiment["arms"], *experiment["blocks"]):
-        assert measures.keys() == ARMS
+    first, second = experiment["blocks"]
+    assert experiment["arms"].keys() == first.keys() == ARMS | ONCE
+    assert second.keys() == ARMS
+    assert experiment["judged_blocks"] == [0, 1]
     assert experiment["load"]["streams"]["report"]["run_s"] > 0
     assert {each["id"] for each in experiment["expectations"]} >= {"disease", "cure_response"}
     assert "(not measured)" not in experiment["gain"] + experiment["price"]
