@@ -2,7 +2,7 @@
 
 import sys
 
-from benchmarks import accept, load_truth, overload, recovery, schedule
+from benchmarks import accept, load_truth, overload, recovery, schedule, stalls, telemetry
 
 
 def main() -> int:
@@ -15,8 +15,12 @@ def main() -> int:
     accepting = accept.main()
     print("\n== What becomes of ten times the orders that can be done")
     overloaded = overload.main()
+    print("\n== Are stalls timed and named rightly")
+    named = stalls.main()
+    print("\n== What it costs to be watched")
+    watched = telemetry.main()
     print("\n== How soon a killed slot's job runs again")
-    return max(schedule_kept, accepting, overloaded, recovery.main())
+    return max(schedule_kept, accepting, overloaded, named, watched, recovery.main())
 
 
 if __name__ == "__main__":

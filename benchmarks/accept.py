@@ -1,31 +1,24 @@
 """What does it cost to accept a job durably? `python -m benchmarks.accept`."""
 
-import re
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-import psutil
 from redis import Redis
 
+from benchmarks.saturation import SATURATED, saturate
 from offloop.project import project_root
 from offloop.stack.catalog import Site, Way, api
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
-from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
 
 ROUNDS = 5
 SECONDS = 4
 CONNECTIONS = 128
-
-#: Share of a core, less what the machine's host took, that the server must have used for its figure
-#: to mean anything.
-SATURATED = 0.95
 
 #: What the accept path promises: of the no-op's rate, and of ``actor.send()``'s.
 OF_NOOP = 0.45
@@ -38,34 +31,6 @@ wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
 wrk.body = '{"shipped_from":"1995-01-01","shipped_to":"1995-12-31","format":"csv"}'
 """
-
-
-def _load(service: Service, pid: int, path: str, script: Path) -> tuple[float, float]:
-    """Return requests/s, and the share that the server used of what there was of a core."""
-    server = psutil.Process(pid)
-    before, stolen = sum(server.cpu_times()[:2]), _stolen_s()
-    command = (
-        "wrk",
-        "-t1",
-        f"-c{CONNECTIONS}",
-        f"-d{SECONDS}s",
-        "-s",
-        script,
-        f"{service.url}{path}",
-    )
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    used = (sum(server.cpu_times()[:2]) - before) / (SECONDS - (_stolen_s() - stolen))
-    if "Non-2xx" in output:
-        raise SystemExit(f"POST {path} was refused:\n{output}")
-    found = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    if found is None:
-        raise SystemExit(f"wrk printed no rate:\n{output}")
-    return float(found.group(1)), used
-
-
-def _stolen_s() -> float:
-    """Return the seconds of each core that went to other guests of the host so far, on average."""
-    return float(getattr(psutil.cpu_times(), "steal", 0.0)) / (psutil.cpu_count() or 1)
 
 
 def main() -> int:
@@ -89,7 +54,13 @@ def main() -> int:
         with Redis.from_url(site.redis_url or "") as client:
             for number in range(ROUNDS):
                 for path in _PATHS if number % 2 == 0 else reversed(_PATHS):
-                    rate, used = _load(service, pid, path, script)
+                    rate, used = saturate(
+                        f"{service.url}{path}",
+                        pid,
+                        seconds=SECONDS,
+                        connections=CONNECTIONS,
+                        script=script,
+                    )
                     client.flushall()
                     rates[path].append(rate)
                     # A blocking send waits for the broker with the core idle; that is its cost.

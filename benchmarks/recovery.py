@@ -56,11 +56,11 @@ def measure(rounds: int) -> list[float]:
 
 def _round(stack: Stack, slots: Sequence[Service], client: httpx.Client) -> float:
     location = client.post("/reports", json=REPORT).headers["Location"]
-    started = f"job started job_id={location.removeprefix('/reports/')} "
+    job_id = location.removeprefix("/reports/")
 
     def at_work() -> Service | None:
         logs = ((slot, stack.log_dir / f"{slot.name}.log") for slot in slots)
-        return next((slot for slot, log in logs if started in log.read_text()), None)
+        return next((slot for slot, log in logs if _has_started(job_id, log.read_text())), None)
 
     slot = _wait(at_work)
     stack.signal(slot.name, signal.SIGKILL)
@@ -71,6 +71,10 @@ def _round(stack: Stack, slots: Sequence[Service], client: httpx.Client) -> floa
     stack.start(slot)
     _wait(lambda: client.get(location).json()["status"] == "done")
     return took_s
+
+
+def _has_started(job_id: str, log: str) -> bool:
+    return any("job started" in line and job_id in line for line in log.splitlines())
 
 
 def _wait(look: Callable[[], T | None]) -> T:

@@ -1,0 +1,109 @@
+"""What does it cost to be watched? `python -m benchmarks.telemetry [ROUNDS]`.
+
+Requests/s of `GET /ping` at saturation with and without telemetry, in alternating rounds; and how
+long an app whose event loop is blocked takes to answer a scrape.
+"""
+
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from benchmarks.saturation import SATURATED, saturate
+from offloop.project import project_root
+from offloop.stack.catalog import Site, Way, api
+from offloop.stack.service import HttpOk, Service
+from offloop.stack.supervisor import Stack
+
+ROUNDS = 10
+SECONDS = 4
+CONNECTIONS = 64
+
+#: What telemetry promises: of the rate without it; and seconds until a scrape is answered, whatever
+#: the event loop does.
+OF_RATE = 0.97
+SCRAPE_S = 0.2
+
+#: Seconds for which the loop is blocked while it is scraped, and between two scrapes.
+BLOCKED_S = 5.0
+BETWEEN_S = 0.2
+
+_APPS = {"with": "create_with", "without": "create_without"}
+
+
+def _service(name: str, factory: str, site: Site) -> Service:
+    service = api(Way(name, f"benchmarks.telemetry_app:{factory}", has_tier=False), site)
+    # The one without telemetry has no metrics to wait for.
+    ready = HttpOk(f"{service.url}/health/ready")
+    return replace(service, command=(*service.command, "--factory"), ready=ready)
+
+
+def _cost(stack: Stack, services: Mapping[str, Service], rounds: int) -> tuple[float, bool]:
+    """Return the median share of the rate that telemetry leaves, and whether it means anything."""
+    pids = {name: stack.pids()[name][0] for name in services}
+    rates: dict[str, list[float]] = {name: [] for name in services}
+    saturated = True
+    for name in services:
+        stack.signal(name, signal.SIGSTOP)
+    for number in range(rounds):
+        for name in services if number % 2 == 0 else reversed(list(services)):
+            # Nobody else takes a share of the machine, not even with a heartbeat.
+            stack.signal(name, signal.SIGCONT)
+            url = f"{services[name].url}/ping"
+            rate, used = saturate(url, pids[name], seconds=SECONDS, connections=CONNECTIONS)
+            stack.signal(name, signal.SIGSTOP)
+            rates[name].append(rate)
+            saturated = saturated and used >= SATURATED
+            print(f"{number + 1:2}  {name:8} {rate:8,.0f} /s, {used:.0%} of a core")
+    for name in services:
+        stack.signal(name, signal.SIGCONT)
+    shares = [one / other for one, other in zip(rates["with"], rates["without"], strict=True)]
+    return median(shares), saturated
+
+
+def _slowest_scrape_s(service: Service) -> float:
+    """Return how long the slowest scrape took while the event loop was blocked."""
+    with httpx.Client(trust_env=False, timeout=60) as client:
+        blocking = threading.Thread(
+            target=client.get, args=(f"{service.url}/block?seconds={BLOCKED_S}",)
+        )
+        blocking.start()
+        slowest_s, end_s = 0.0, time.monotonic() + BLOCKED_S - 1
+        while time.monotonic() < end_s:
+            time.sleep(BETWEEN_S)
+            sent_s = time.monotonic()
+            httpx.get(str(service.metrics_url), trust_env=False, timeout=60).raise_for_status()
+            slowest_s = max(slowest_s, time.monotonic() - sent_s)
+        blocking.join()
+    return slowest_s
+
+
+def main(rounds: int = ROUNDS) -> int:
+    """Measure both; 0 if the promises hold."""
+    if shutil.which("wrk") is None:
+        print("This benchmark needs wrk; on Debian: apt install wrk", file=sys.stderr)
+        return 2
+    with TemporaryDirectory() as folder, Stack(Path(folder) / "logs") as stack:
+        site = Site(project_root(), stack.folder / "files", None)
+        services = {name: _service(name, factory, site) for name, factory in _APPS.items()}
+        stack.start(*services.values())
+        share, saturated = _cost(stack, services, rounds)
+        slowest_s = _slowest_scrape_s(services["with"])
+    print(f"\nrequests/s with telemetry, of those without:  {share:.3f}  (at least {OF_RATE})")
+    print(f"slowest scrape of a blocked app:              {slowest_s * 1000:.0f} ms", end="")
+    print(f"  (at most {SCRAPE_S * 1000:.0f} ms)")
+    if not saturated:
+        print("not valid: the server was not saturated throughout")
+    return 0 if saturated and share >= OF_RATE and slowest_s <= SCRAPE_S else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:2])))
