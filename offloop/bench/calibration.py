@@ -202,8 +202,11 @@ class Calibrator:
     def _one_at_a_time(self, name: str, stream: OrderStream) -> Load:
         # What several of them cost each other is not what one costs.
         once = {
-            **{"arrivals": "constant", "burst": 1, "repeat_after_s": None},
-            **{"from_s": 0.0, "until_s": None},
+            "arrivals": "constant",
+            "burst": 1,
+            "repeat_after_s": None,
+            "from_s": 0.0,
+            "until_s": None,
         }
         evenly = stream.model_copy(update=once)
         load = self._experiment.load

@@ -61,8 +61,8 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         int | None,
         typer.Option(
             min=QUICK_BLOCKS,
-            help=f"Passes over all arms; more are steadier. By default what the experiment says, or "
-            f"{BLOCKS}.",
+            help="Passes over all arms; more are steadier. By default what the experiment says, "
+            f"or {BLOCKS}.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,

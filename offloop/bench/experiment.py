@@ -238,8 +238,8 @@ class Experiment(Question):
     def _judges_what_every_block_has(self) -> Self:
         if once := [name for name in self.judged_arms if self.arms[name].once]:
             raise ValueError(
-                f"arms.{once[0]}.once: an arm that is judged, or that others are judged beside, runs "
-                "in every block"
+                f"arms.{once[0]}.once: an arm that is judged, or that others are judged beside, "
+                "runs in every block"
             )
         for evidence in self.evidence:
             if self.arms[evidence.arm].once:

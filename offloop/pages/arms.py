@@ -126,8 +126,8 @@ def _heading(arm: str, result: ExperimentResult) -> str:
 def rows(result: ExperimentResult) -> Iterator[tuple[str, list[str]]]:
     """Yield each measure that any arm has: its heading and a cell for every column.
 
-    Plain requests come first, then bursts of work, then the event loop that answers them, then reports, then what all
-    of it took. What was not measured is an empty cell.
+    Plain requests come first, then bursts of work, then the event loop that answers them, then
+    reports, then what all of it took. What was not measured is an empty cell.
     """
     arms = [*result.arms.values(), *([result.predicted] if result.predicted else [])]
     for measure, heading, factor, form in _all_rows(result):

@@ -13,12 +13,14 @@ HEADER = b"x-request-id"
 #: What may go into logs, headers and databases without being escaped anywhere.
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
-_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+# As it is in the header: most requests log nothing, and nobody reads it.
+_request_id: ContextVar[bytes | None] = ContextVar("request_id", default=None)
 
 
 def current_request_id() -> str | None:
     """Return the id of the request that this code runs for; None if it runs for none."""
-    return _request_id.get()
+    request_id = _request_id.get()
+    return None if request_id is None else request_id.decode()
 
 
 def begin_request(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
@@ -29,18 +31,16 @@ def begin_request(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     Args:
         headers: Of the request, as ASGI gives them.
     """
-    request_id = _sent_id(headers) or b"%b-%x" % (_process.name, next(_process.numbers))
+    for name, value in headers:
+        if name == HEADER and _ACCEPTABLE.fullmatch(value):
+            request_id = value
+            break
+    else:
+        request_id = b"%b-%x" % (_process.name, next(_process.numbers))
     # Never reset: every server runs each request in a context of its own, and what it logs about
     # a crash comes after this code was left.
-    _request_id.set(request_id.decode())
+    _request_id.set(request_id)
     return request_id
-
-
-def _sent_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    for name, value in headers:
-        if name == HEADER:
-            return value if _ACCEPTABLE.fullmatch(value) else None
-    return None
 
 
 class _Process:

@@ -110,7 +110,7 @@ def test_a_result_without_streams_has_the_rows_of_the_stack() -> None:
 
 def test_what_reports_leave_behind_is_shown_where_somebody_has_looked() -> None:
     measures = {"ledger.entries": 17.0, "ledger.doubled": 8.0, "files.partial": 1.0}
-    streams = {"report": {"order": {}}}
+    streams: dict[str, dict[str, object]] = {"report": {"order": {}}}
 
     found = list(rows(result(streams, arms={"naive": measures, "fixed": {"files.partial": 0.0}})))
 
