@@ -7,7 +7,7 @@ SCALE ?= 0.1
 FAULTS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench check test-fast test test-slow chaos benchmarks readme lock clean
+.PHONY: help setup bench up down check test-fast test test-slow compose-test chaos benchmarks readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,14 @@ setup: .venv/stamps/lab .venv/stamps/data-$(SCALE) ## Install everything that `m
 bench: setup ## Run both apps under identical load and give a verdict
 	@$(BIN)/offloop bench
 
+# --- the lab in containers: needs Docker with Compose, and Python ---
+
+up: ## Start everything in containers, wait until it is healthy, say where it is
+	@$(PYTHON) offloop/containers.py up
+
+down: ## Stop the containers and delete what they kept
+	@$(PYTHON) offloop/containers.py down
+
 # --- the project ---
 
 check: .venv/stamps/dev ## Lint, format, types, import rules, structure
@@ -65,6 +73,9 @@ test: .venv/stamps/dev setup ## Fast and medium tests (under ten minutes)
 test-slow: .venv/stamps/dev setup ## What takes minutes
 	$(BIN)/pytest -q -m slow
 
+compose-test: .venv/stamps/dev ## Start the containers for real and look at them (needs Docker)
+	OFFLOOP_COMPOSE_TEST=1 $(BIN)/pytest -q -rs -s -m slow tests/compose
+
 chaos: .venv/stamps/dev setup ## Break the job tier: SEED= FAULTS=200 TIER=workers.fixed REDIS=/path/to/redis-server
 	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) \
 	  $(if $(TIER),--tier $(TIER)) $(if $(REDIS),--redis-server $(REDIS))
@@ -72,7 +83,7 @@ chaos: .venv/stamps/dev setup ## Break the job tier: SEED= FAULTS=200 TIER=worke
 benchmarks: .venv/stamps/dev setup ## Absolute figures of this machine (needs wrk)
 	$(BIN)/python -m benchmarks
 
-readme: .venv/stamps/dev ## Renew the README's table from runs/latest
+readme: .venv/stamps/dev ## Renew the README's tables from the experiments and runs/latest
 	$(BIN)/python -m offloop.pages.markdown README.md
 
 lock: .venv/stamps/venv ## Pin the dependencies again
@@ -81,6 +92,9 @@ lock: .venv/stamps/venv ## Pin the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
 	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/lab.lock \
 	  -o requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
+	  --custom-compile-command 'make lock' pyproject.toml --group workshop \
+	  -c requirements/lab.lock -o requirements/workshop.lock
 
 clean: ## Remove the environment, the data and the results
 	rm -rf .venv .offloop runs

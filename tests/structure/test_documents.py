@@ -8,26 +8,25 @@ from pathlib import Path
 import pytest
 
 from offloop.bench.experiment import experiment_files
+from offloop.pages.markdown import experiments, renew_experiments
 from offloop.project import project_root
 
 ROOT = project_root()
 
-SLUGS = sorted(experiment_files(ROOT / "loadtests" / "experiments"))
-
-#: A row of README's table of experiments starts with the slug in backticks.
-_ROW = re.compile(r"^\| *`([a-z][a-z0-9_]*)`", re.MULTILINE)
+EXPERIMENTS = ROOT / "loadtests" / "experiments"
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_the_readme_names_every_experiment(slug: str) -> None:
-    assert f"`{slug}`" in (ROOT / "README.md").read_text()
+def test_the_readme_lists_the_experiments_as_their_files_say() -> None:
+    readme = (ROOT / "README.md").read_text()
+
+    assert renew_experiments(readme, EXPERIMENTS) == readme, "run `make readme`"
+    assert experiments(EXPERIMENTS) in readme
 
 
-def test_the_readme_lists_no_experiment_that_does_not_exist() -> None:
-    listed = _ROW.findall((ROOT / "README.md").read_text())
-
-    assert set(listed) <= set(SLUGS)
-    assert len(listed) == len(set(listed))
+def test_every_experiment_has_its_page_and_its_lesson_test() -> None:
+    for slug in experiment_files(EXPERIMENTS):
+        assert (ROOT / "docs" / "experiments" / f"{slug}.md").exists()
+        assert (ROOT / "tests" / "lessons" / f"test_{slug}.py").exists()
 
 
 #: A test as documents name it.
