@@ -6,7 +6,6 @@ from contextlib import nullcontext
 from itertools import starmap
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import psutil
 
@@ -14,11 +13,13 @@ from offloop.bench.depth import DepthSampler
 from offloop.bench.events import Event
 from offloop.bench.happening import Happenings
 from offloop.bench.kills import Kills
+from offloop.bench.last_seen import LastSeen
 from offloop.bench.measures import ArmRun, Scrape
 from offloop.bench.observer import Observer
 from offloop.bench.outcomes import asked_again
 from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
+from offloop.bench.taken import taken_share
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
@@ -61,6 +62,9 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
 
     # What a process has counted would be gone with it.
     ended: list[Scrape] = []
+    # Whom its own server kills is not announced.
+    may_be_killed = setting.api in setting.builders and setting.arm.server.timeout_s is not None
+    last_seen = LastSeen(setting.api, before[setting.api.name]) if may_be_killed else None
 
     def remember(names: Sequence[str]) -> None:
         for service in setting.builders:
@@ -78,6 +82,8 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         if observer is not None:
             observer.begin(progress.start_monotonic_s)
         setting.stack.check()
+        if last_seen is not None:
+            last_seen.look()
         on_progress(progress)
 
     cpu_before = psutil.cpu_times()
@@ -91,14 +97,16 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
     setting.stack.check()
     # A server may be about to replace a process that it has killed.
     setting.stack.wait_until_ready(setting.api.name)
-    steal = steal_share(cpu_before, psutil.cpu_times())
+    taken = taken_share(cpu_before, psutil.cpu_times(), sampler.samples)
     away = {event.id for event in events if event.ends_the_api}
     if any(event.id in away for event in happenings.happened):
         log = asked_again(setting, log)
+    after = {name: scrape(service) for name, service in scraped.items()}
     scrapes = {
-        name: list(starmap(Scrape, zip(before[name], scrape(service), strict=True)))
-        for name, service in scraped.items()
+        name: list(starmap(Scrape, zip(before[name], after[name], strict=True))) for name in scraped
     }
+    if last_seen is not None:
+        ended += last_seen.of_replaced(after[setting.api.name])
     return ArmRun(
         log=log,
         happened=happenings.happened,
@@ -109,7 +117,7 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         duration_s=plan.duration_s,
         depths=depths.samples,
         retrying=frozenset(stream.name for stream in plan.streams if stream.retry_refused),
-        steal=steal,
+        taken=taken,
         loop=scrapes[setting.api.name],
         workers=[
             *ended,
@@ -120,16 +128,3 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         timeout_s=setting.arm.server.timeout_s,
         workers_killed=kills.count(),
     )
-
-
-def steal_share(before: Any, after: Any) -> float | None:  # noqa: ANN401 - differs by system
-    """Return the share of CPU time between two readings that went to other guests of the host.
-
-    Only Linux tells; elsewhere, and where no time has passed, None.
-    """
-    if not hasattr(before, "steal"):
-        return None
-    # Guest time is counted in user time already.
-    passed = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-    total = sum(seconds for name, seconds in passed.items() if not name.startswith("guest"))
-    return passed["steal"] / total if total > 0 else None

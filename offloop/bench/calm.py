@@ -1,10 +1,10 @@
-"""Which blocks are judged, where a host takes time from a virtual machine now and then. Pure."""
+"""Which blocks are judged, where hosts and other programs take time now and then. Pure."""
 
 from collections.abc import Mapping, Sequence
 
 from offloop.bench.expressions import Measures
 
-STEAL = "machine.steal_share"
+TAKEN = "machine.taken_share"
 
 #: Share of the machine's CPU time from which on a block counts as disturbed. It is chosen beside
 #: the figures, not by them: a p99 needs one request in a hundred to be late.
@@ -14,16 +14,18 @@ Block = Mapping[str, Measures]
 
 
 def calm_blocks(blocks: Sequence[Block]) -> list[int]:
-    """Choose the blocks that are judged, by what the host took, and by nothing that is judged.
+    """Choose the blocks that are judged, by what others took, and by nothing that is judged.
 
     Returns:
-        The numbers of the blocks, ascending: all in which the host took less than `DISTURBED` from
-        every arm, but more than half of them in any case: then the calmest.
+        The numbers of the blocks, ascending: all in which less than `DISTURBED` was taken from each
+        of the arms that run in every block, but more than half of them in any case: then the
+        calmest.
     """
-    taken = [_worst(block) for block in blocks]
+    compared = set(blocks[0]).intersection(*blocks[1:]) if blocks else set()
+    taken = [_worst({arm: block[arm] for arm in compared}) for block in blocks]
     majority = len(blocks) // 2 + 1
     calmest = sorted(range(len(blocks)), key=taken.__getitem__)
-    enough = max(majority, sum(steal < DISTURBED for steal in taken))
+    enough = max(majority, sum(share < DISTURBED for share in taken))
     return sorted(calmest[:enough])
 
 
@@ -38,4 +40,4 @@ def without_the_others(blocks: Sequence[Block], kept: Sequence[int]) -> list[dic
 
 def _worst(block: Block) -> float:
     """Return the share that was taken from the arm that lost most; 0 where it is not known."""
-    return max((arm[STEAL] for arm in block.values() if STEAL in arm), default=0.0)
+    return max((arm[TAKEN] for arm in block.values() if TAKEN in arm), default=0.0)

@@ -66,7 +66,7 @@ class ArmRun:
         queued: Whether reports wait in a queue before a worker builds them.
         needed: The services that this way of answering needs, with their numbers of processes.
         samples: Resources of every process of the stack, and of everything else the lab runs.
-        steal: Share of the machine's CPU time that its host gave to others; None if not known.
+        taken: Share of the machine's CPU time that others had; None if not known.
         loop: Metrics of the API's processes.
         workers: Metrics of the processes that build reports, the API's where it does; also of those
             that an event ended, as they were right before.
@@ -86,7 +86,7 @@ class ArmRun:
     queued: bool
     needed: Mapping[str, int]
     samples: Sequence[ResourceSample]
-    steal: float | None
+    taken: float | None
     loop: Sequence[Scrape]
     workers: Sequence[Scrape]
     duration_s: float
@@ -127,7 +127,7 @@ def measure(run: ArmRun) -> dict[str, float]:
     if run.observed is not None:
         found |= observed_measures(run.observed, run.log)
     found |= _resource_measures(run)
-    found["machine.steal_share"] = run.steal
+    found["machine.taken_share"] = run.taken
     return {name: value for name, value in found.items() if value is not None}
 
 

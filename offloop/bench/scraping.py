@@ -19,10 +19,19 @@ def scrape(service: Service) -> list[Mapping[str, float]]:
     Raises:
         NoAnswerError: a process did not answer.
     """
-    return [_scrape(service, url) for url in service.metrics_urls]
+    return [scrape_process(service, url) for url in service.metrics_urls]
 
 
-def _scrape(service: Service, url: str) -> Mapping[str, float]:
+def scrape_process(service: Service, url: str) -> Mapping[str, float]:
+    """Return what one of the processes exposes.
+
+    Args:
+        service: Whose process it is, for the error.
+        url: Where its metrics are.
+
+    Raises:
+        NoAnswerError: the process did not answer.
+    """
     text = ask(service, url, timeout_s=_TIMEOUT_S).decode()
     return {
         sample.name: sample.value

@@ -76,6 +76,7 @@ class ResourceSampler:
 
     def _run(self) -> None:
         families: dict[str, list[psutil.Process]] = {}
+        last = False
         for number in itertools.count():
             if number % _LOOK_EVERY == 0:
                 families = {
@@ -87,8 +88,10 @@ class ResourceSampler:
                 # A service that has just ended has no sample; it is not using nothing.
                 with contextlib.suppress(psutil.NoSuchProcess):
                     self._samples.append(_sample(name, family))
-            if self._stopping.wait(self._interval_s):
+            if last:
                 return
+            # What was used since then is in one sample more.
+            last = self._stopping.wait(self._interval_s)
 
 
 def _processes(pids: Sequence[int]) -> list[psutil.Process]:

@@ -1,10 +1,10 @@
-"""Which blocks are judged: by what the host of the machine took, and by nothing else."""
+"""Which blocks are judged: by what others took of the machine, and by nothing else."""
 
-from offloop.bench.calm import DISTURBED, STEAL, calm_blocks, without_the_others
+from offloop.bench.calm import DISTURBED, TAKEN, calm_blocks, without_the_others
 
 
 def blocks(*stolen: float) -> list[dict[str, dict[str, float]]]:
-    return [{"naive": {STEAL: 0.0}, "fixed": {STEAL: share}} for share in stolen]
+    return [{"naive": {TAKEN: 0.0}, "fixed": {TAKEN: share}} for share in stolen]
 
 
 def test_on_a_quiet_machine_every_block_is_judged() -> None:
@@ -22,7 +22,7 @@ def test_more_than_half_of_the_blocks_are_judged_however_bad_the_day_is() -> Non
 
 
 def test_what_was_taken_from_any_arm_counts() -> None:
-    disturbed = {"naive": {STEAL: 0.3}, "fixed": {STEAL: 0.0}}
+    disturbed = {"naive": {TAKEN: 0.3}, "fixed": {TAKEN: 0.0}}
 
     assert calm_blocks([disturbed, *blocks(0, 0)]) == [1, 2]
 
@@ -36,3 +36,9 @@ def test_an_arm_that_ran_only_in_a_block_that_is_left_out_is_still_shown() -> No
     others = [{"naive": {"x": 2.0}}, {"naive": {"x": 3.0}}]
 
     assert without_the_others([first, *others], [1, 2]) == [{"once": {"x": 9.0}}, *others]
+
+
+def test_what_was_taken_from_an_arm_that_ran_once_does_not_count() -> None:
+    first = {"naive": {TAKEN: 0.0}, "once": {TAKEN: 0.5}}
+
+    assert calm_blocks([first, {"naive": {TAKEN: 0.0}}, {"naive": {TAKEN: 0.3}}]) == [0, 1]

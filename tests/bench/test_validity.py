@@ -4,7 +4,7 @@ from offloop.bench.events import Event
 from offloop.bench.experiment import Experiment
 from offloop.bench.validity import (
     CPU_FACTOR,
-    MAX_STEAL,
+    MAX_TAKEN,
     MAX_UTILISATION,
     Digests,
     validity,
@@ -171,8 +171,8 @@ def test_how_many_requests_there_were_is_unknown_if_one_block_does_not_say() -> 
 
 
 def test_a_host_that_gave_the_machine_to_others_in_most_blocks_makes_the_run_invalid() -> None:
-    stolen = block(fixed={"machine.steal_share": MAX_STEAL + 0.01})
-    ours = block(fixed={"machine.steal_share": 0.0})
+    stolen = block(fixed={"machine.taken_share": MAX_TAKEN + 0.01})
+    ours = block(fixed={"machine.taken_share": 0.0})
 
     assert list(failed_checks([stolen, stolen, ours])) == ["machine_ours"]
     assert not failed_checks([stolen, ours, ours])

@@ -16,7 +16,7 @@ OF_ARM = (
     "interpreter.gil",
     "machine.cpus",
     "machine.cpus_left",
-    "machine.steal_share",
+    "machine.taken_share",
     "pool.memory_peak_bytes",
     "pool.start_ms",
 )
@@ -28,7 +28,7 @@ def names(work: Sequence[Kind]) -> tuple[str, ...]:
 
 
 def measure(
-    done: Done, samples: Sequence[ResourceSample], left: float | None, steal: float | None
+    done: Done, samples: Sequence[ResourceSample], left: float | None, taken: float | None
 ) -> dict[str, float]:
     """Work out the measures of one arm in one block.
 
@@ -36,7 +36,7 @@ def measure(
         done: What the program said.
         samples: The resources of it and its descendants.
         left: How many processors everybody else left; None if not known.
-        steal: Share of the machine's CPU time that its host gave to others; None if not known.
+        taken: Share of the machine's CPU time that others had; None if not known.
     """
     found: dict[str, float] = {}
     for kind, times in done.work.items():
@@ -50,8 +50,8 @@ def measure(
         found["pool.memory_peak_bytes"] = max(sample.rss_bytes for sample in samples)
     if left is not None:
         found["machine.cpus_left"] = left
-    if steal is not None:
-        found["machine.steal_share"] = steal
+    if taken is not None:
+        found["machine.taken_share"] = taken
     return found
 
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import psutil
 
-from offloop.bench.blocks import steal_share
 from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.burst.measures import measure
 from offloop.bench.burst.processors import Processors
@@ -15,6 +14,7 @@ from offloop.bench.calm import calm_blocks, without_the_others
 from offloop.bench.judging import judge_experiment
 from offloop.bench.results import ExperimentResult, RunFolder
 from offloop.bench.runner import Options, Reporter
+from offloop.bench.taken import taken_share
 from offloop.bench.verdicts import Verdict
 from offloop.stack.sampling import ResourceSampler
 from offloop.stack.supervisor import Stack
@@ -72,9 +72,9 @@ class BurstRun:
             with ResourceSampler(stack.pids) as sampler:
                 done = run_program(stack, arm, arguments, self._root)
             left = Processors.now().left_since(before)
-            steal = steal_share(cpu_before, psutil.cpu_times())
+            taken = taken_share(cpu_before, psutil.cpu_times(), sampler.samples)
             self._note(arm, done)
-            measures[arm] = measure(done, sampler.samples, left, steal)
+            measures[arm] = measure(done, sampler.samples, left, taken)
             where = {"experiment": self._slug, "block": number, "arm": arm}
             self._folder.add(where, [], sampler.samples)
         self.result.blocks.append(measures)

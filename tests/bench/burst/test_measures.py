@@ -47,5 +47,5 @@ def test_there_are_all_measures_that_an_experiment_may_name_and_no_others() -> N
 def test_what_was_not_observed_is_absent() -> None:
     found = measure(done(), [], None, None)
 
-    missing = {"pool.memory_peak_bytes", "machine.cpus_left", "machine.steal_share"}
+    missing = {"pool.memory_peak_bytes", "machine.cpus_left", "machine.taken_share"}
     assert found.keys() == set(names(WORK)) - missing

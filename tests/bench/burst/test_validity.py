@@ -20,7 +20,7 @@ def block(**changes: float) -> Block:
         "interpreter.gil": 1.0,
         "machine.cpus": 2.0,
         "machine.cpus_left": 1.95,
-        "machine.steal_share": 0.0,
+        "machine.taken_share": 0.0,
     }
     changed = {name: changes.get(name.rpartition(".")[2], value) for name, value in sound.items()}
     return {"naive": changed, "fixed": dict(sound)}
@@ -95,4 +95,4 @@ def test_an_arm_without_results_is_not_the_same_as_the_others() -> None:
 
 
 def test_a_host_that_takes_its_time_for_others_leaves_no_verdict() -> None:
-    assert doubts([block(steal_share=0.5)], digests()).keys() == {"machine_ours"}
+    assert doubts([block(taken_share=0.5)], digests()).keys() == {"machine_ours"}

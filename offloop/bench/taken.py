@@ -1,0 +1,48 @@
+"""How much of the machine was taken from a measurement, by its host or by other programs on it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from offloop.stack.sampling import ResourceSample
+
+#: What programs use; interrupts are handled for the lab as well, and belong to nobody.
+_USED = ("user", "nice", "system")
+
+
+def taken_share(before: Any, after: Any, samples: Sequence[ResourceSample]) -> float | None:  # noqa: ANN401 - differs by system
+    """Return the share of the machine's CPU time that others had.
+
+    What a host gives to its other guests ("steal") is known on Linux, and left out elsewhere.
+
+    Args:
+        before: What `psutil.cpu_times` said at the beginning,
+        after: and at the end.
+        samples: Of all processes of the lab in between.
+
+    Returns:
+        None where no time has passed.
+    """
+    # Guest time is counted in user time already.
+    passed = {name: getattr(after, name) - getattr(before, name) for name in after._fields}
+    total = sum(seconds for name, seconds in passed.items() if not name.startswith("guest"))
+    if total <= 0:
+        return None
+    used = sum(passed[name] for name in _USED if name in passed)
+    others = max(0.0, used - lab_cpu_s(samples))
+    return float((passed.get("steal", 0.0) + others) / total)
+
+
+def lab_cpu_s(samples: Sequence[ResourceSample]) -> float:
+    """Return the processor seconds that the services used between their first and last samples.
+
+    The count of a service that is started again begins anew.
+    """
+    total_s = 0.0
+    last: dict[str, float] = {}
+    for sample in samples:
+        known = last.get(sample.name)
+        if known is not None:
+            gained = sample.cpu_s - known
+            total_s += gained if gained >= 0 else sample.cpu_s
+        last[sample.name] = sample.cpu_s
+    return total_s
