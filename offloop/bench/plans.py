@@ -33,9 +33,10 @@ def block_plan(  # noqa: PLR0913 - each is one independent fact about the load
     def lay_out(name: str) -> Iterator[Stream]:
         seeded = f"{seed}/{name}"
         match load.streams[name]:
-            case RequestStream(request=request, arrivals=arrivals, clients=clients):
+            case RequestStream(request=request, arrivals=arrivals, clients=clients) as plain:
                 method, path = request.split(" ")
-                due_s = due_times(arrivals, duration_s, seeded)
+                lasts_s = min(duration_s, plain.until_s or duration_s)
+                due_s = due_times(arrivals, lasts_s, seeded)
                 yield Stream(
                     name=name,
                     method=method,

@@ -21,6 +21,8 @@ class RequestStream(Table):
     #: How many clients send them, in turn, each on a connection of its own that it keeps. Where
     #: nothing is said, any request takes the connection that was free last.
     clients: PositiveInt | None = None
+    #: Seconds after the load began at which they end; with the load where nothing is said.
+    until_s: PositiveFloat | None = None
 
 
 class ReportOrder(Table):

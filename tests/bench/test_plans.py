@@ -67,6 +67,16 @@ def test_the_schedule_of_a_seed_stays_the_same_from_version_to_version() -> None
     assert found["report"][:3] == [0.267005, 1.467005, 2.667005]
 
 
+def test_plain_requests_may_end_before_the_load_does() -> None:
+    experiment = loop_blocking()
+    early = experiment.load.requests["bystander"].model_copy(update={"until_s": 20.0})
+    load = experiment.load.model_copy(update={"streams": {"bystander": early}})
+
+    (stream,) = block_plan(load, ("bystander",), URL, {}, seed=1, duration_s=60).streams
+
+    assert 19 < stream.due_s[-1] < 20
+
+
 def test_orders_may_come_independently_of_each_other() -> None:
     load = Load.model_validate(
         {
