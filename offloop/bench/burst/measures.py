@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from offloop.bench.burst.protocol import Done, Kind, Times
+from offloop.bench.calm import TAKEN
 from offloop.stack.sampling import ResourceSample
 
 _MS = 1000
@@ -15,8 +16,7 @@ OF_WORK = ("alone_ms", "burst_ms", "speedup")
 OF_ARM = (
     "interpreter.gil",
     "machine.cpus",
-    "machine.cpus_left",
-    "machine.taken_share",
+    TAKEN,
     "pool.memory_peak_bytes",
     "pool.start_ms",
 )
@@ -27,15 +27,12 @@ def names(work: Sequence[Kind]) -> tuple[str, ...]:
     return (*(f"{kind}.{what}" for kind in work for what in OF_WORK), *OF_ARM)
 
 
-def measure(
-    done: Done, samples: Sequence[ResourceSample], left: float | None, taken: float | None
-) -> dict[str, float]:
+def measure(done: Done, samples: Sequence[ResourceSample], taken: float | None) -> dict[str, float]:
     """Work out the measures of one arm in one block.
 
     Args:
         done: What the program said.
         samples: The resources of it and its descendants.
-        left: How many processors everybody else left; None if not known.
         taken: Share of the machine's CPU time that others had; None if not known.
     """
     found: dict[str, float] = {}
@@ -48,10 +45,8 @@ def measure(
     }
     if samples:
         found["pool.memory_peak_bytes"] = max(sample.rss_bytes for sample in samples)
-    if left is not None:
-        found["machine.cpus_left"] = left
     if taken is not None:
-        found["machine.taken_share"] = taken
+        found[TAKEN] = taken
     return found
 
 

@@ -1,39 +1,46 @@
-"""How many of the machine's processors were there for the lab's own work."""
+"""How much of the machine others had while a program of the lab ran.
+
+Unlike `offloop.bench.taken`, this needs no samples, which miss what a program does before the first
+of them, and what short-lived processes do; but it counts a program only once it has ended.
+"""
 
 import os
-import time
 from typing import NamedTuple, Self
 
 import psutil
+
+#: Time in which a processor could have done something else: waiting for a disk keeps none busy.
+_FREE = ("idle", "iowait")
 
 
 class Processors(NamedTuple):
     """What all processors together have done since some moment in the past, in seconds.
 
     Attributes:
-        wall_s: The time that has passed.
-        idle_s: With nothing to do.
-        ours_s: For this process, and for those of its descendants that have been waited for.
+        total_s: Everything, also what the host of a virtual machine gave to others.
+        free_s: Nothing.
+        ours_s: Work of this process, and of those of its descendants that have been waited for.
     """
 
-    wall_s: float
-    idle_s: float
+    total_s: float
+    free_s: float
     ours_s: float
 
     @classmethod
     def now(cls) -> Self:
         """Read the clocks."""
-        idle_s = psutil.cpu_times().idle
+        times = psutil.cpu_times()._asdict()
         ours = os.times()
-        ours_s = ours.user + ours.system + ours.children_user + ours.children_system
-        return cls(time.monotonic(), idle_s, ours_s)
+        return cls(
+            # Guest time is counted in user time already.
+            total_s=sum(value for name, value in times.items() if not name.startswith("guest")),
+            free_s=sum(times.get(name, 0.0) for name in _FREE),
+            ours_s=ours.user + ours.system + ours.children_user + ours.children_system,
+        )
 
-    def left_since(self, before: "Processors") -> float | None:
-        """Return how many there were on average: those that were idle, and those that were ours.
-
-        What others took, and the host of a virtual machine, is not among them. None if no time has
-        passed.
-        """
-        passed_s = self.wall_s - before.wall_s
-        had_s = self.idle_s - before.idle_s + self.ours_s - before.ours_s
-        return had_s / passed_s if passed_s > 0 else None
+    def taken_since(self, before: "Processors") -> float | None:
+        """Return the share that was neither free nor ours; None if no time has passed."""
+        passed_s = self.total_s - before.total_s
+        had_s = self.free_s - before.free_s + self.ours_s - before.ours_s
+        # Both clocks tick in hundredths of a second.
+        return max(0.0, 1 - had_s / passed_s) if passed_s > 0 else None

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
 from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.burst.measures import measure
 from offloop.bench.burst.processors import Processors
@@ -14,7 +12,6 @@ from offloop.bench.calm import calm_blocks, without_the_others
 from offloop.bench.judging import judge_experiment
 from offloop.bench.results import ExperimentResult, RunFolder
 from offloop.bench.runner import Options, Reporter
-from offloop.bench.taken import taken_share
 from offloop.bench.verdicts import Verdict
 from offloop.stack.sampling import ResourceSampler
 from offloop.stack.supervisor import Stack
@@ -68,13 +65,12 @@ class BurstRun:
         for arm in order:
             self._reporter.step(f"block {number + 1} of {blocks}: {arm}")
             arguments = command(self._experiment.burst, self._experiment.arms[arm])
-            cpu_before, before = psutil.cpu_times(), Processors.now()
+            before = Processors.now()
             with ResourceSampler(stack.pids) as sampler:
                 done = run_program(stack, arm, arguments, self._root)
-            left = Processors.now().left_since(before)
-            taken = taken_share(cpu_before, psutil.cpu_times(), sampler.samples)
+            taken = Processors.now().taken_since(before)
             self._note(arm, done)
-            measures[arm] = measure(done, sampler.samples, left, taken)
+            measures[arm] = measure(done, sampler.samples, taken)
             where = {"experiment": self._slug, "block": number, "arm": arm}
             self._folder.add(where, [], sampler.samples)
         self.result.blocks.append(measures)

@@ -1,7 +1,6 @@
 """Whether the times of bursts may be judged at all: pure functions."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 
 from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.burst.protocol import Kind
@@ -11,10 +10,6 @@ from offloop.bench.verdicts import Judged, judged
 
 #: With one processor nothing is parallel, whatever does the work.
 MIN_CPUS = 2
-
-#: Processors that everything else on the machine has to leave to the work, on average over an arm.
-#: A tenth of two taken makes a speed-up of 2 one of 1.8, which is still far from 1.5.
-MIN_CPUS_LEFT = 1.8
 
 #: The digests of the results of each kind of work: arm -> kind -> SHA-256.
 Digests = Mapping[str, Mapping[Kind, frozenset[str]]]
@@ -30,14 +25,11 @@ def validity(
         blocks: The measures of every arm, block by block.
         digests: Of the results of all pieces of work.
     """
-    cpus = _lowest_of_arms("machine.cpus", blocks)
-    left = _lowest_of_arms("machine.cpus_left", blocks)
-    gil = _lowest_of_arms("interpreter.gil", blocks)
     return [
         judged(
             "two_processors",
             "machine.cpus, the lowest of all arms and blocks",
-            min(cpus) if cpus else None,
+            _lowest("machine.cpus", blocks),
             ">=",
             MIN_CPUS,
             "the work may use two processors",
@@ -45,19 +37,9 @@ def validity(
             "the others away",
         ),
         judged(
-            "two_processors_left",
-            "machine.cpus_left, the lowest of all arms, the median of all blocks",
-            median(left) if left else None,
-            ">=",
-            MIN_CPUS_LEFT,
-            "nobody else needed them",
-            "a burst in two processes is as fast as the processors that it gets; see what else "
-            "runs on this machine",
-        ),
-        judged(
             "has_a_gil",
             "interpreter.gil, the lowest of all arms and blocks",
-            min(gil) if gil else None,
+            _lowest("interpreter.gil", blocks),
             ">=",
             1,
             "the interpreter has a GIL",
@@ -69,11 +51,10 @@ def validity(
     ]
 
 
-def _lowest_of_arms(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> list[float]:
-    """Return the lowest of all arms, block by block; none at all where an arm lacks it."""
-    found = [[arm.get(measure) for arm in block.values()] for block in blocks]
-    known = [[value for value in values if value is not None] for values in found]
-    return [min(values) for values in known] if known == found and all(known) else []
+def _lowest(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
+    values = [arm.get(measure) for block in blocks for arm in block.values()]
+    known = [value for value in values if value is not None]
+    return min(known) if known and len(known) == len(values) else None
 
 
 def _same_result(kind: Kind, experiment: BurstExperiment, digests: Digests) -> Judged:

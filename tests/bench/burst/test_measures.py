@@ -11,7 +11,7 @@ def sample(rss_bytes: int) -> ResourceSample:
 
 
 def test_as_long_as_one_piece_after_the_other_is_a_speed_up_of_one() -> None:
-    found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.4)), [], None, None)
+    found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.4)), [], None)
 
     assert found["aggregate.speedup"] == pytest.approx(1)
     assert found["aggregate.alone_ms"] == pytest.approx(100)
@@ -19,7 +19,7 @@ def test_as_long_as_one_piece_after_the_other_is_a_speed_up_of_one() -> None:
 
 
 def test_all_of_two_processors_is_a_speed_up_of_two() -> None:
-    found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.2)), [], None, None)
+    found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.2)), [], None)
 
     assert found["aggregate.speedup"] == pytest.approx(2)
 
@@ -27,25 +27,25 @@ def test_all_of_two_processors_is_a_speed_up_of_two() -> None:
 def test_one_piece_that_was_held_up_changes_nothing() -> None:
     held_up = Times(alone_s=(0.1, 0.9, 0.1), burst_s=(0.2, 0.2, 3.0), digests=("abc",))
 
-    found = measure(done(aggregate=held_up), [], None, None)
+    found = measure(done(aggregate=held_up), [], None)
 
     assert found["aggregate.speedup"] == pytest.approx(2)
 
 
 def test_memory_is_the_peak_of_all_processes_together() -> None:
-    found = measure(done(), [sample(100), sample(300), sample(200)], None, None)
+    found = measure(done(), [sample(100), sample(300), sample(200)], None)
 
     assert found["pool.memory_peak_bytes"] == 300
 
 
 def test_there_are_all_measures_that_an_experiment_may_name_and_no_others() -> None:
-    found = measure(done(), [sample(100)], 1.9, 0.0)
+    found = measure(done(), [sample(100)], 0.0)
 
     assert found.keys() == set(names(WORK))
 
 
 def test_what_was_not_observed_is_absent() -> None:
-    found = measure(done(), [], None, None)
+    found = measure(done(), [], None)
 
-    missing = {"pool.memory_peak_bytes", "machine.cpus_left", "machine.taken_share"}
+    missing = {"pool.memory_peak_bytes", "machine.taken_share"}
     assert found.keys() == set(names(WORK)) - missing

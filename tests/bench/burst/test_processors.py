@@ -1,24 +1,37 @@
+import subprocess
+import sys
+
 import pytest
 
 from offloop.bench.burst.processors import Processors
 
+BEFORE = Processors(total_s=100.0, free_s=50.0, ours_s=3.0)
 
-def test_what_was_idle_and_what_was_ours_was_there() -> None:
-    before = Processors(wall_s=10.0, idle_s=100.0, ours_s=3.0)
-    after = Processors(wall_s=20.0, idle_s=105.0, ours_s=16.0)
+#: Uses half a second of a processor.
+BUSY = "import time\nwhile time.process_time() < 0.5: pass"
 
-    assert after.left_since(before) == pytest.approx(1.8)
+
+def test_what_was_neither_free_nor_ours_was_taken() -> None:
+    after = Processors(total_s=120.0, free_s=55.0, ours_s=16.0)
+
+    assert after.taken_since(BEFORE) == pytest.approx(0.1)
+
+
+def test_clocks_that_differ_by_a_tick_do_not_take_less_than_nothing() -> None:
+    after = Processors(total_s=120.0, free_s=60.0, ours_s=13.01)
+
+    assert after.taken_since(BEFORE) == 0
 
 
 def test_no_time_says_nothing() -> None:
-    now = Processors(wall_s=10.0, idle_s=100.0, ours_s=3.0)
-
-    assert now.left_since(now) is None
+    assert BEFORE.taken_since(BEFORE) is None
 
 
-def test_the_clocks_of_this_machine_never_go_back() -> None:
+def test_what_a_program_did_that_has_ended_was_ours() -> None:
     before = Processors.now()
 
-    after = Processors.now()
+    subprocess.run([sys.executable, "-c", BUSY], check=True)
 
-    assert all(late >= early for early, late in zip(before, after, strict=True))
+    after = Processors.now()
+    assert after.ours_s - before.ours_s >= 0.5
+    assert after.total_s - before.total_s >= 0.5

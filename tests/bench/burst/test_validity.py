@@ -19,7 +19,6 @@ def block(**changes: float) -> Block:
     sound = {
         "interpreter.gil": 1.0,
         "machine.cpus": 2.0,
-        "machine.cpus_left": 1.95,
         "machine.taken_share": 0.0,
     }
     changed = {name: changes.get(name.rpartition(".")[2], value) for name, value in sound.items()}
@@ -58,11 +57,18 @@ def test_with_one_processor_there_is_no_verdict() -> None:
     assert found["two_processors"].observed == 1
 
 
-def test_while_others_need_the_processors_there_is_no_verdict() -> None:
-    busy = block(cpus_left=1.2)
+def test_while_others_need_the_machine_there_is_no_verdict() -> None:
+    busy = block(taken_share=0.4)
 
-    assert doubts([busy, busy, block()], digests()).keys() == {"two_processors_left"}
+    assert doubts([busy, busy, block()], digests()).keys() == {"machine_ours"}
     assert not doubts([busy, block(), block()], digests())
+
+
+def test_blocks_that_are_not_judged_are_empty_and_not_missed() -> None:
+    once: Block = {"more_threads": block()["naive"]}
+
+    assert not doubts([once, {}, block()], digests())
+    assert doubts([{}, {}], digests())["has_a_gil"].observed is None
 
 
 def test_without_a_gil_there_is_no_verdict_whatever_was_measured() -> None:
@@ -92,7 +98,3 @@ def test_an_arm_without_results_is_not_the_same_as_the_others() -> None:
 
     assert found.keys() == {f"{kind}_same_result" for kind in WORK}
     assert all(judged.observed is None for judged in found.values())
-
-
-def test_a_host_that_takes_its_time_for_others_leaves_no_verdict() -> None:
-    assert doubts([block(taken_share=0.5)], digests()).keys() == {"machine_ours"}
