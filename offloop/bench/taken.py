@@ -35,14 +35,16 @@ def taken_share(before: Any, after: Any, samples: Sequence[ResourceSample]) -> f
 def lab_cpu_s(samples: Sequence[ResourceSample]) -> float:
     """Return the processor seconds that the services used between their first and last samples.
 
-    The count of a service that is started again begins anew.
+    One that was started meanwhile has used all of its time meanwhile; of one that ended, the time
+    since its last sample is not known.
     """
-    total_s = 0.0
-    last: dict[str, float] = {}
+    begun: dict[tuple[str, int], float] = {}
+    used: dict[tuple[str, int], float] = {}
+    first_round = True
     for sample in samples:
-        known = last.get(sample.name)
-        if known is not None:
-            gained = sample.cpu_s - known
-            total_s += gained if gained >= 0 else sample.cpu_s
-        last[sample.name] = sample.cpu_s
-    return total_s
+        service = sample.name, sample.pid
+        first_round = first_round and service not in used
+        # Whoever is there when somebody first looks has used what it has used before.
+        begun.setdefault(service, sample.cpu_s if first_round else 0.0)
+        used[service] = sample.cpu_s - begun[service]
+    return sum(used.values())

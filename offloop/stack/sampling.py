@@ -27,12 +27,14 @@ class ResourceSample(NamedTuple):
             of them share count once for each.
         cpu_s: Processor time, user and system, used so far by the service and by those of its
             descendants that still run or have been waited for. Begins anew when it restarts.
+        pid: Of the service: another one when it has been started again.
     """
 
     monotonic_s: float
     name: str
     rss_bytes: int
     cpu_s: float
+    pid: int
 
 
 class ResourceSampler:
@@ -110,7 +112,7 @@ def _sample(name: str, family: Sequence[psutil.Process]) -> ResourceSample:
             more_bytes, more_s = _usage(process)
             rss_bytes += more_bytes
             cpu_s += more_s
-    return ResourceSample(time.monotonic(), name, rss_bytes, cpu_s)
+    return ResourceSample(time.monotonic(), name, rss_bytes, cpu_s, family[0].pid)
 
 
 def _usage(process: psutil.Process) -> tuple[int, float]:

@@ -238,12 +238,12 @@ def test_cpu_per_report_is_absent_where_no_report_was_built() -> None:
 
 def test_memory_adds_up_the_peaks_of_the_stack_and_of_everything_the_lab_runs() -> None:
     samples = (
-        ResourceSample(1.0, "fixed", 80, 0.1),
-        ResourceSample(2.0, "fixed", 70, 0.2),
-        ResourceSample(1.0, "worker-long-1", 100, 0.1),
-        ResourceSample(2.0, "worker-long-1", 130, 0.1),
-        ResourceSample(1.0, "generator", 60, 0.1),
-        ResourceSample(1.0, "other-stacks", 200, 0.1),
+        ResourceSample(1.0, "fixed", 80, 0.1, 1),
+        ResourceSample(2.0, "fixed", 70, 0.2, 1),
+        ResourceSample(1.0, "worker-long-1", 100, 0.1, 1),
+        ResourceSample(2.0, "worker-long-1", 130, 0.1, 1),
+        ResourceSample(1.0, "generator", 60, 0.1, 1),
+        ResourceSample(1.0, "other-stacks", 200, 0.1, 1),
     )
 
     found = measure(arm_run(request_log([request()]), samples=samples))
@@ -255,7 +255,7 @@ def test_memory_adds_up_the_peaks_of_the_stack_and_of_everything_the_lab_runs() 
 
 
 def test_memory_of_a_stack_is_absent_if_one_of_its_services_was_never_sampled() -> None:
-    samples = (ResourceSample(1.0, "fixed", 80, 0.1),)
+    samples = (ResourceSample(1.0, "fixed", 80, 0.1, 1),)
 
     found = measure(arm_run(request_log([request()]), samples=samples))
 

@@ -176,7 +176,7 @@ def test_a_run_takes_as_long_as_it_took(runs: Path) -> None:
 
 def test_raw_rows_are_kept_with_where_they_come_from(runs: Path) -> None:
     folder = RunFolder(runs, new_run())
-    samples = [ResourceSample(1.0, "fixed", 80, 0.1)]
+    samples = [ResourceSample(1.0, "fixed", 80, 0.1, 1)]
     for number in range(2):
         where = {"experiment": "loop_blocking", "block": number, "arm": "fixed"}
         refusals = [RefusalRow("report", 1.0, 1.0, 1.5, 1, None)]

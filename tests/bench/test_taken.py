@@ -29,8 +29,8 @@ class TimesElsewhere(NamedTuple):
 START = Times()
 
 
-def used(name: str, *cpu_s: float) -> list[ResourceSample]:
-    return [ResourceSample(number, name, 1, each) for number, each in enumerate(cpu_s)]
+def used(name: str, *cpu_s: float, pid: int = 1) -> list[ResourceSample]:
+    return [ResourceSample(number, name, 1, each, pid) for number, each in enumerate(cpu_s)]
 
 
 def test_on_a_machine_of_its_own_nothing_is_taken_from_the_lab() -> None:
@@ -61,5 +61,21 @@ def test_without_time_there_is_no_share() -> None:
     assert taken_share(START, START, []) is None
 
 
-def test_the_count_of_a_service_that_is_started_again_begins_anew() -> None:
-    assert lab_cpu_s(used("fixed", 10, 12, 1, 2)) == 4
+def test_a_service_that_is_started_again_has_used_all_of_its_time_meanwhile() -> None:
+    assert lab_cpu_s([*used("fixed", 1, 2), *used("fixed", 3, 4, pid=2)]) == 1 + 4
+
+
+def test_what_a_service_had_used_before_does_not_count() -> None:
+    assert lab_cpu_s(used("fixed", 10, 10)) == 0
+
+
+def test_a_service_that_was_added_has_used_all_of_its_time_meanwhile() -> None:
+    there, added = used("fixed", 5, 6, 7), used("worker-2", 2, 3, pid=2)
+
+    assert lab_cpu_s([there[0], there[1], added[0], there[2], added[1]]) == 2 + 3
+
+
+def test_all_that_are_there_at_first_have_used_their_time_before() -> None:
+    one, other = used("fixed", 5, 6), used("worker-1", 9, 9, pid=2)
+
+    assert lab_cpu_s([one[0], other[0], one[1], other[1]]) == 1

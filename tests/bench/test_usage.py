@@ -5,7 +5,7 @@ from offloop.stack.sampling import ResourceSample
 
 
 def sample(at_s: float, cpu_s: float, name: str = "naive") -> ResourceSample:
-    return ResourceSample(at_s, name, 1, cpu_s)
+    return ResourceSample(at_s, name, 1, cpu_s, 1)
 
 
 def test_the_time_of_all_services_counts_and_that_of_others_does_not() -> None:

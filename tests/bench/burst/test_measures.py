@@ -7,7 +7,7 @@ from tests.bench.burst.support import WORK, done, times
 
 
 def sample(rss_bytes: int) -> ResourceSample:
-    return ResourceSample(monotonic_s=0.0, name="naive", rss_bytes=rss_bytes, cpu_s=0.0)
+    return ResourceSample(monotonic_s=0.0, name="naive", rss_bytes=rss_bytes, cpu_s=0.0, pid=1)
 
 
 def test_as_long_as_one_piece_after_the_other_is_a_speed_up_of_one() -> None:
