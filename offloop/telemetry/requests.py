@@ -38,6 +38,8 @@ _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 )
 
+_OTHER = "_OTHER"
+
 _CRASHED = 500
 
 #: Messages with which an answer ends, if no more are announced.
@@ -85,9 +87,11 @@ class RequestMetrics(Collector):
         """
         if self._active.pop(id(scope), None) is None:
             return
-        key = (_method(scope), route_template(scope), status)
-        series = self._series.get(key)
-        if series is None:
+        method = scope["method"]
+        key = (method if method in _METHODS else _OTHER, route_template(scope), status)
+        try:
+            series = self._series[key]
+        except KeyError:
             series = self._series[key] = _Series()
         series.counts[bisect_left(DURATION_BUCKETS_S, seconds)] += 1
         series.sum_s += seconds
@@ -106,11 +110,12 @@ class RequestMetrics(Collector):
             # A route that is idle now is known to have no requests.
             numbers[method, route] = 0
         for scope in self._active.copy().values():
-            key = (_method(scope), route_template(scope))
-            numbers[key] = numbers.get(key, 0) + 1
+            method = scope["method"] if scope["method"] in _METHODS else _OTHER
+            of = (method, route_template(scope))
+            numbers[of] = numbers.get(of, 0) + 1
         active = _active()
-        for key, number in numbers.items():
-            active.add_metric(key, number)
+        for of, number in numbers.items():
+            active.add_metric(of, number)
         yield from (durations, active)
 
 
@@ -129,11 +134,6 @@ def _active() -> GaugeMetricFamily:
         "Requests that have begun and are not answered to the end.",
         labels=("http_request_method", "http_route"),
     )
-
-
-def _method(scope: Scope) -> str:
-    method: str = scope["method"]
-    return method if method in _METHODS else "_OTHER"
 
 
 #: Those of this process. They are served while `telemetry.running` is entered.

@@ -17,16 +17,12 @@ def route_template(scope: Mapping[str, Any]) -> str:
     """
     # Since FastAPI has routers within routers, its routes do not know the prefixes that they were
     # included under; this does, and has no public name.
-    included = scope.get("fastapi", _NOTHING).get("effective_route_context")
-    template = getattr(included, "path_format", None)
-    if template is None:
-        template = getattr(scope.get("route"), "path", None)
-    if template is None:
-        return ""
-    if "app_root_path" not in scope:
-        return str(template)
-    # An app that is mounted sees the rest of the path only.
-    return f"{scope['root_path'][len(scope['app_root_path']) :]}{template}"
-
-
-_NOTHING: Mapping[str, Any] = {}
+    template: str
+    try:
+        template = scope["fastapi"]["effective_route_context"].path_format
+    except (KeyError, AttributeError):
+        template = getattr(scope.get("route"), "path", "")
+    if "app_root_path" in scope and template:
+        # An app that is mounted sees the rest of the path only.
+        return f"{scope['root_path'][len(scope['app_root_path']) :]}{template}"
+    return template

@@ -23,6 +23,7 @@ import httpx
 import psutil
 from dramatiq import Message
 from dramatiq.brokers.redis import RedisBroker
+from redis import Redis
 
 from offloop.stack.ports import LOOPBACK, free_port
 from tests.cli.checkout import Checkout, wait_for
@@ -71,6 +72,10 @@ class Prometheus:
     def __init__(self, url: str) -> None:
         self._client = httpx.Client(base_url=url, trust_env=False, timeout=_HANG_S)
         self.started_s = time.time()
+
+    def close(self) -> None:
+        """Close the connections to it."""
+        self._client.close()
 
     def ready(self) -> bool:
         """Whether it answers."""
@@ -195,11 +200,11 @@ class Lab:
 
     def send_to_nobody(self, queue: str) -> None:
         """Queue a message for an actor that no slot knows, as after a deploy in the wrong order."""
-        broker = RedisBroker(url=f"{self.services()['redis']['url']}/0", middleware=[])  # type: ignore[no-untyped-call]
-        broker.enqueue(
-            Message(queue_name=queue, actor_name="build_summary", args=(), kwargs={}, options={})
+        message = Message[None](
+            queue_name=queue, actor_name="build_summary", args=(), kwargs={}, options={}
         )
-        broker.close()
+        with Redis.from_url(f"{self.services()['redis']['url']}/0") as client:
+            RedisBroker(client=client, middleware=[]).enqueue(message)  # type: ignore[no-untyped-call]
 
     def keep_killing(self, service: str, until: Callable[[], object]) -> None:
         """Kill a service whenever it has been started again, until something is true."""
@@ -210,6 +215,11 @@ class Lab:
                 with suppress(psutil.NoSuchProcess):
                     psutil.Process(pid).kill()
             time.sleep(0.1)
+
+    def is_well(self) -> bool:
+        """Whether every process answers a scrape, and the broker can be read."""
+        up = self.prometheus.now("min(up) * min(offloop_broker_up)")
+        return bool(up) and float(up[0]["value"][1]) == 1
 
     def see(self, *alerts: str) -> None:
         """Give alerts the time to fire. Whether they did is asked later, of each."""
@@ -239,11 +249,12 @@ def prometheus(checkout: Checkout) -> Iterator[Prometheus]:
             stdout=log,
             stderr=log,
         )
+    started = Prometheus(f"http://{LOOPBACK}:{port}")
     try:
-        started = Prometheus(f"http://{LOOPBACK}:{port}")
         wait_for(started.ready)
         yield started
     finally:
+        started.close()
         process.terminate()
         process.wait(timeout=_HANG_S)
 

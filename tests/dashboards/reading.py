@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import promql_parser
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from dashboards.__main__ import FOLDER
 from dashboards.metrics import SERIES

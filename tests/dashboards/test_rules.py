@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from tests.dashboards.reading import PROMETHEUS, Json, rule_queries, rules, selections
 
