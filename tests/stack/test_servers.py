@@ -93,6 +93,8 @@ def test_all_processes_are_there_once_it_has_started_and_answer_as_a_single_one_
         with serving(each, tmp_path / str(each.processes), data_set) as (_, api):
             assert len(starts(api)) == (each.processes or 1)
             answers.append(httpx.get(f"{api.url}/ping", trust_env=False))
+        # Nor does either log requests.
+        assert "/ping" not in (tmp_path / str(each.processes) / "naive.log").read_text()
 
     one, several = answers
     assert one.json() == several.json()
