@@ -49,8 +49,8 @@ bench: setup ## Run both apps under identical load and give a verdict
 
 # --- the lab in containers: needs Docker with Compose, and Python ---
 
-up: ## Start everything in containers, wait until it is healthy, say where it is
-	@$(PYTHON) offloop/containers.py up
+up: ## Start everything in containers, wait until healthy, say where it is: WITHOUT=grafana
+	@$(PYTHON) offloop/containers.py up $(addprefix --without=,$(WITHOUT))
 
 down: ## Stop the containers and delete what they kept
 	@$(PYTHON) offloop/containers.py down
@@ -62,6 +62,7 @@ check: .venv/stamps/dev ## Lint, format, types, import rules, structure
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m dashboards --check
 	$(BIN)/pytest -q tests/structure
 
 test-fast: .venv/stamps/dev setup ## Tests that start no stack (under a minute)
