@@ -17,11 +17,9 @@ RUN python -m venv --without-pip /opt/venv
 COPY requirements/lab.lock requirements/
 RUN python -m pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes \
       --disable-pip-version-check -r requirements/lab.lock
-# What nothing of ours loads: Arrow's clients for Flight and S3, its headers, all packages' own tests.
-RUN cd /opt/venv/lib/python3*/site-packages \
-    && rm -rf pyarrow/include pyarrow/_flight* pyarrow/libarrow_flight* pyarrow/_s3fs* \
-      pyarrow/libarrow_s3* \
-    && find . -type d -name tests -prune -exec rm -rf {} +
+# What nothing of ours loads: Arrow's clients for Flight and S3, headers, and the packages' own tests.
+RUN cd /opt/venv/lib/python3*/site-packages && rm -rf gevent/tests pyarrow/include pyarrow/tests \
+      pyarrow/_flight* pyarrow/libarrow_flight* pyarrow/_s3fs* pyarrow/libarrow_s3*
 # The command `offloop`, which finds its code in /srv: what it is called and its version. The README
 # is for package indexes, and an empty one does not change this layer.
 COPY pyproject.toml LICENSE ./
