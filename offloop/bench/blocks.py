@@ -94,10 +94,11 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         Happenings(setting, events, remember) as happenings,
     ):
         log = generator.run(plan, out, watch)
+    # At once: nobody takes samples any more of what the lab itself does next.
+    taken = taken_share(cpu_before, psutil.cpu_times(), sampler.samples)
     setting.stack.check()
     # A server may be about to replace a process that it has killed.
     setting.stack.wait_until_ready(setting.api.name)
-    taken = taken_share(cpu_before, psutil.cpu_times(), sampler.samples)
     away = {event.id for event in events if event.ends_the_api}
     if any(event.id in away for event in happenings.happened):
         log = asked_again(setting, log)
