@@ -49,6 +49,8 @@ def configure(log_format: LogFormat | None = None, *, level: int = logging.INFO)
     logging.basicConfig(level=level)
     for name in _SERVERS:
         logger = logging.getLogger(name)
+        if not logger.handlers and not logger.propagate:
+            continue  # silenced, as by `uvicorn --no-access-log`
         logger.handlers.clear()
         logger.propagate = True
     for handler in logging.getLogger().handlers:

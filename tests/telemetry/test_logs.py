@@ -132,3 +132,21 @@ def test_a_server_that_has_its_own_format_gets_this_one_and_writes_once() -> Non
     [line] = written(SERVERS, OFFLOOP_LOG_FORMAT="json")
 
     assert (json.loads(line)["event"], json.loads(line)["logger"]) == ("served", "uvicorn.error")
+
+
+SILENCED = """
+import logging
+import uvicorn
+uvicorn.Config("app:app", access_log=False)
+from offloop.telemetry import logs
+logs.configure()
+logging.getLogger("uvicorn.access").info("GET /")
+logging.getLogger("uvicorn.error").info("served")
+"""
+
+
+@pytest.mark.medium
+def test_a_log_that_a_server_was_told_not_to_write_stays_silent() -> None:
+    [line] = written(SILENCED, OFFLOOP_LOG_FORMAT="json")
+
+    assert json.loads(line)["event"] == "served"
