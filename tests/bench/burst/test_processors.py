@@ -33,5 +33,6 @@ def test_what_a_program_did_that_has_ended_was_ours() -> None:
     subprocess.run([sys.executable, "-c", BUSY], check=True)
 
     after = Processors.now()
-    assert after.ours_s - before.ours_s >= 0.5
-    assert after.total_s - before.total_s >= 0.5
+    # Both clocks tick in hundredths of a second.
+    assert after.ours_s - before.ours_s >= 0.45
+    assert after.total_s - before.total_s >= 0.45
