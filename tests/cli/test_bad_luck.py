@@ -69,7 +69,7 @@ def test_a_broker_that_does_not_answer_is_explained(checkout: Checkout, command:
 
 @pytest.mark.slow
 def test_a_service_that_dies_is_named_with_the_end_of_its_log(short: Checkout) -> None:
-    bench = short.start("bench", "--blocks", "2")
+    bench = short.start("bench", "loop_blocking", "--blocks", "2")
     read_until(bench, "block 1 of 2: naive")
     everything = family(bench)
     (naive,) = [process for process in everything if "naive_app.main:app" in process.cmdline()]
@@ -89,7 +89,7 @@ def test_a_service_that_dies_is_named_with_the_end_of_its_log(short: Checkout) -
 
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_blocks_so_far_and_leaves_nothing_running(short: Checkout) -> None:
-    bench = short.start("bench", "--blocks", "2")
+    bench = short.start("bench", "loop_blocking", "--blocks", "2")
     read_until(bench, "block 2 of 2: ")
     everything = family(bench)
 
@@ -105,7 +105,7 @@ def test_ctrl_c_keeps_the_blocks_so_far_and_leaves_nothing_running(short: Checko
     assert run["interrupted"]
     assert run["verdict"] == "no_verdict"
     assert len(blocks_of(run)) == 1
-    assert blocks_of(run)[0].keys() == {"baseline", "naive", "fixed"}
+    assert blocks_of(run)[0].keys() >= {"baseline", "naive", "fixed"}
     assert (short.runs / "latest" / "requests.parquet").exists()
 
 
@@ -113,7 +113,7 @@ def test_ctrl_c_keeps_the_blocks_so_far_and_leaves_nothing_running(short: Checko
 def test_a_lab_that_is_killed_takes_everything_with_it_and_its_run_is_marked(
     short: Checkout,
 ) -> None:
-    bench = short.start("bench", "--blocks", "2")
+    bench = short.start("bench", "loop_blocking", "--blocks", "2")
     read_until(bench, "block 2 of 2: ")
     everything = family(bench)
     assert any("valkey-server" in process.name() for process in everything)
@@ -131,7 +131,7 @@ def test_a_lab_that_is_killed_takes_everything_with_it_and_its_run_is_marked(
 @pytest.mark.slow
 def test_two_benches_at_once_both_complete(short: Checkout) -> None:
     def start() -> subprocess.Popen[str]:
-        return short.start("bench", "--quick", "--json", stdout=subprocess.DEVNULL)
+        return short.start("bench", "loop_blocking", "--quick", "--json", stdout=subprocess.DEVNULL)
 
     benches = [start(), start()]
     errors = [bench.communicate(timeout=BENCH_HANG_S)[1] for bench in benches]
@@ -145,4 +145,4 @@ def test_two_benches_at_once_both_complete(short: Checkout) -> None:
         run = read_run(folder)
         assert not run["interrupted"]
         assert run["experiments"]["loop_blocking"]["error"] is None
-        assert len(blocks_of(run)) == 3
+        assert len(blocks_of(run)) == 2
