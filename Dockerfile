@@ -72,9 +72,9 @@ COPY requirements/workshop.lock requirements/
 RUN /usr/local/bin/python -m pip --python /opt/venv/bin/python install --no-cache-dir \
       --require-hashes --disable-pip-version-check -r requirements/workshop.lock
 # The lab keeps results, and the state of what it runs, in the checkout.
-RUN mkdir -p /srv/runs /srv/.offloop /home/offloop/work \
-    && chown offloop:offloop /srv/runs /srv/.offloop /home/offloop/work
-WORKDIR /home/offloop/work
+RUN mkdir -p /srv/runs /srv/.offloop /home/offloop/lab \
+    && chown offloop:offloop /srv/runs /srv/.offloop /home/offloop/lab
+WORKDIR /home/offloop/lab
 USER 10001:10001
 EXPOSE 8888
 CMD ["jupyter", "lab", "--ip=0.0.0.0", "--port=8888", "--no-browser"]
