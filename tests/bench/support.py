@@ -4,8 +4,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from offloop.bench.evidence import Guilty
-from offloop.bench.experiment import Experiment, find_experiments
+from offloop.bench.experiment import Experiment, find_experiments, load_experiment
+from offloop.bench.question import ExperimentError
 from offloop.bench.results import ExperimentResult
 from offloop.bench.validity import Digests, validity
 from offloop.bench.verdicts import Judged, experiment_verdict, judge
@@ -34,6 +37,17 @@ def shipped(slug: str) -> Experiment:
     experiment = find_experiments(EXPERIMENTS, (slug,))[slug]
     assert isinstance(experiment, Experiment)
     return experiment
+
+
+def refusal_of(slug: str, folder: Path, old: str, new: str) -> str:
+    """What is said of an experiment's file once something in it has been replaced."""
+    text = (EXPERIMENTS / f"{slug}.toml").read_text()
+    assert old in text
+    path = folder / "broken.toml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ExperimentError) as refused:
+        load_experiment(path)
+    return str(refused.value)
 
 
 def loop_blocking() -> Experiment:

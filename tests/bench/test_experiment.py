@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from offloop.bench.experiment import (
     load_experiment,
 )
 from offloop.bench.question import ExperimentError
-from tests.bench.support import EXPERIMENTS, shipped
+from tests.bench.support import EXPERIMENTS, refusal_of, shipped
 
 SHIPPED = experiment_files(EXPERIMENTS)
 
@@ -23,17 +24,7 @@ Refusal = Callable[[str, str], str]
 @pytest.fixture
 def refusal(tmp_path: Path) -> Refusal:
     """What is said of `loop_blocking.toml` once something in it has been replaced."""
-
-    def refuse(old: str, new: str) -> str:
-        text = SHIPPED["loop_blocking"].read_text()
-        assert old in text
-        path = tmp_path / "broken.toml"
-        path.write_text(text.replace(old, new))
-        with pytest.raises(ExperimentError) as refused:
-            load_experiment(path)
-        return str(refused.value)
-
-    return refuse
+    return partial(refusal_of, "loop_blocking", tmp_path)
 
 
 @pytest.mark.parametrize("slug", SHIPPED)
@@ -329,17 +320,7 @@ def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
 @pytest.fixture
 def refused_growth(tmp_path: Path) -> Refusal:
     """What is said of `queue_growth.toml` once something in it has been replaced."""
-
-    def refuse(old: str, new: str) -> str:
-        text = SHIPPED["queue_growth"].read_text()
-        assert old in text
-        path = tmp_path / "broken.toml"
-        path.write_text(text.replace(old, new))
-        with pytest.raises(ExperimentError) as refused:
-            load_experiment(path)
-        return str(refused.value)
-
-    return refuse
+    return partial(refusal_of, "queue_growth", tmp_path)
 
 
 @pytest.mark.parametrize(

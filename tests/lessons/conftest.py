@@ -25,3 +25,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
         return printed
 
     return run
+
+
+@pytest.fixture
+def at_work(experiment: dict[str, Any]) -> set[tuple[str, str]]:
+    """The arms and processes in which evidence found the work itself; without any, skip."""
+    if experiment["evidence_missing"]:
+        pytest.skip(experiment["evidence_missing"])
+    return {
+        (each["arm"], each["process"])
+        for each in experiment["evidence"]
+        if each["file"].startswith(("reports/", "naive_app/"))
+    }

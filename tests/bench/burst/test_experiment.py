@@ -1,12 +1,12 @@
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.experiment import load_experiment
-from offloop.bench.question import ExperimentError
-from tests.bench.support import EXPERIMENTS
+from tests.bench.support import EXPERIMENTS, refusal_of
 
 SHIPPED = EXPERIMENTS / "threads_share_the_gil.toml"
 
@@ -16,17 +16,7 @@ Refusal = Callable[[str, str], str]
 @pytest.fixture
 def refusal(tmp_path: Path) -> Refusal:
     """What is said of the file once something in it has been replaced."""
-
-    def refuse(old: str, new: str) -> str:
-        text = SHIPPED.read_text()
-        assert old in text
-        path = tmp_path / "broken.toml"
-        path.write_text(text.replace(old, new))
-        with pytest.raises(ExperimentError) as refused:
-            load_experiment(path)
-        return str(refused.value)
-
-    return refuse
+    return partial(refusal_of, "threads_share_the_gil", tmp_path)
 
 
 def test_a_file_with_bursts_is_an_experiment_without_services() -> None:
