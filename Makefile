@@ -13,6 +13,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
 # --- set-up: each step leaves a stamp, and is repeated when what it depends on changes ---
+# Packages are compiled at once. Where Python may not write what it has compiled
+# (PYTHONDONTWRITEBYTECODE), every process of the lab would compile them again: twice the start-up.
 
 .venv/stamps/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
@@ -26,13 +28,15 @@ help: ## List the targets
 
 .venv/stamps/lab: requirements/lab.lock pyproject.toml | .venv/stamps/venv
 	@echo "== Installing the lab (requirements/lab.lock)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/lab.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+	  -r requirements/lab.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
 .venv/stamps/dev: requirements/dev.lock .venv/stamps/lab
 	@echo "== Installing the development tools (requirements/dev.lock)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+	  -r requirements/dev.lock
 	@touch $@
 
 .venv/stamps/data-%: reports/dataset.py .venv/stamps/lab

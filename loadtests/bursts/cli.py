@@ -30,8 +30,9 @@ at once, and it is timed how long it takes until the last one is done. The speed
     pieces x (time of one alone) / (time of the burst)
 
 1 means that the burst took as long as one piece after the other, 2 that two processors were busy
-all the time. The medians of all repeats are compared. Standard output is one JSON object with all
-times; what it comes to is on standard error.
+all the time. The medians of all repeats are compared. The cores used are the CPU seconds of all
+pieces over the time of the burst: where threads share the GIL, one. Standard output is one JSON
+object with all times; what it comes to is on standard error.
 
 kinds of work:
   aggregate   prices line items in plain Python
@@ -86,10 +87,10 @@ def _run(arguments: argparse.Namespace, settings: ReportSettings) -> Done:
         tell(f"{workers} {executor} were ready after {start_s:.2f} s")
         for kind in kinds:
             work[kind] = time_work(kind, pool, pieces, arguments.repeats)
-            alone_ms, burst_ms, speedup = of_work(work[kind], pieces).values()
+            alone_ms, burst_ms, speedup, cores = of_work(work[kind], pieces).values()
             tell(
                 f"{kind}: one alone {alone_ms:.0f} ms, {pieces} on {workers} {executor} "
-                f"{burst_ms:.0f} ms, speed-up {speedup:.2f}"
+                f"{burst_ms:.0f} ms, speed-up {speedup:.2f}, {cores:.2f} cores used"
             )
     return Done(
         executor=executor,

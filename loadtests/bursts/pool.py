@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
+from time import thread_time
+from typing import NamedTuple
 
 from loadtests.bursts.kinds import Piece
 from offloop.bench.burst import protocol
@@ -21,6 +23,18 @@ _pieces: dict[Kind, Piece] = {}
 _meeting = threading.Barrier(1)
 
 
+class Result(NamedTuple):
+    """What came of a piece of work.
+
+    Attributes:
+        digest: The SHA-256 of its result.
+        cpu_s: CPU seconds of the thread that did it.
+    """
+
+    digest: str
+    cpu_s: float
+
+
 def hold(pieces: Mapping[Kind, Piece]) -> None:
     """Keep pieces of work in this process, and do each once: that loads and allocates."""
     _pieces.update(pieces)
@@ -28,9 +42,11 @@ def hold(pieces: Mapping[Kind, Piece]) -> None:
         do(kind)
 
 
-def do(kind: Kind) -> str:
-    """Do the piece of work of a kind that is in this process; return the result's SHA-256."""
-    return hashlib.sha256(_pieces[kind].do()).hexdigest()
+def do(kind: Kind) -> Result:
+    """Do the piece of work of a kind that is in this process."""
+    began_s = thread_time()
+    digest = hashlib.sha256(_pieces[kind].do()).hexdigest()
+    return Result(digest, thread_time() - began_s)
 
 
 @contextmanager

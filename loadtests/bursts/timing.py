@@ -16,15 +16,16 @@ def time_work(kind: Kind, pool: Executor, pieces: int, repeats: int) -> Times:
         pieces: How many are handed over at once.
         repeats: How often both are timed.
     """
-    alone_s, burst_s, digests = [], [], set[str]()
+    alone_s, burst_s, burst_cpu_s, digests = [], [], [], set[str]()
     for _ in range(repeats):
         began_s = perf_counter()
-        digests.add(do(kind))
+        digests.add(do(kind).digest)
         alone_s.append(perf_counter() - began_s)
 
         began_s = perf_counter()
         handed_over = [pool.submit(do, kind) for _ in range(pieces)]
         results = [piece.result() for piece in handed_over]
         burst_s.append(perf_counter() - began_s)
-        digests.update(results)
-    return Times(alone_s=alone_s, burst_s=burst_s, digests=sorted(digests))
+        burst_cpu_s.append(sum(result.cpu_s for result in results))
+        digests.update(result.digest for result in results)
+    return Times(alone_s=alone_s, burst_s=burst_s, burst_cpu_s=burst_cpu_s, digests=sorted(digests))

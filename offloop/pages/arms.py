@@ -96,6 +96,7 @@ _BURSTS: tuple[_Row, ...] = (
     ("alone_ms", "one piece alone", 1, "{:,.0f} ms"),
     ("burst_ms", "burst", 1, "{:,.0f} ms"),
     ("speedup", "speed-up", 1, "{:.2f}"),
+    ("cores", "cores used", 1, "{:.2f}"),
 )
 _POOL: tuple[_Row, ...] = (
     ("pool.start_ms", "workers ready after", 1e-3, "{:.2f} s"),

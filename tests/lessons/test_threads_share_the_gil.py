@@ -3,7 +3,6 @@
 These fail when threads stop sharing the GIL, and when processes start to.
 """
 
-from statistics import median
 from typing import Any
 
 import pytest
@@ -25,29 +24,31 @@ def experiment(bench: Bench) -> dict[str, Any]:
     return found
 
 
-def speedup(experiment: dict[str, Any], arm: str, work: str) -> float:
-    """The median over the blocks that the arm ran in."""
-    found: list[float] = [
-        block[arm][f"{work}.speedup"] for block in experiment["blocks"] if arm in block
-    ]
-    return median(found)
+def cores(experiment: dict[str, Any], arm: str, work: str) -> float:
+    """How many cores a burst used, in the block that others disturbed least.
+
+    Not the speed-up, which others on the machine change, and which two "cores" that are one core's
+    two threads halve: a burst that shares the GIL uses one core at most, wherever it runs.
+    """
+    found: float = max(
+        block[arm][f"{work}.cores"] for block in experiment["blocks"] if arm in block
+    )
+    return found
 
 
 def test_threads_take_turns(experiment: dict[str, Any]) -> None:
-    assert speedup(experiment, "naive", "aggregate") <= 1.5
-    assert speedup(experiment, "more_threads", "aggregate") <= 1.5
+    assert cores(experiment, "naive", "aggregate") <= 1.3
+    assert cores(experiment, "more_threads", "aggregate") <= 1.3
 
 
 def test_processes_do_not(experiment: dict[str, Any]) -> None:
-    processes, threads = (speedup(experiment, arm, "aggregate") for arm in ("fixed", "naive"))
-
-    assert processes / threads >= 1.2
+    assert cores(experiment, "fixed", "aggregate") >= 1.2 * cores(experiment, "naive", "aggregate")
 
 
-def test_where_the_gil_is_let_go_threads_gain_more_than_where_it_is_not(
+def test_where_the_gil_is_let_go_threads_use_more_than_where_it_is_not(
     experiment: dict[str, Any],
 ) -> None:
-    assert speedup(experiment, "naive", "gzip") / speedup(experiment, "naive", "aggregate") >= 1.1
+    assert cores(experiment, "naive", "gzip") >= 1.2 * cores(experiment, "naive", "aggregate")
 
 
 def test_every_piece_had_the_same_result_whoever_did_it(experiment: dict[str, Any]) -> None:

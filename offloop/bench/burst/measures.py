@@ -10,7 +10,7 @@ from offloop.stack.sampling import ResourceSample
 _MS = 1000
 
 #: What there is of each kind of work, after its name,
-OF_WORK = ("alone_ms", "burst_ms", "speedup")
+OF_WORK = ("alone_ms", "burst_ms", "speedup", "cores")
 
 #: and what there is of an arm.
 OF_ARM = (
@@ -55,8 +55,11 @@ def of_work(times: Times, pieces: int) -> dict[str, float]:
     # The speed-up is one of medians: a piece that was held up by something else on the machine
     # makes one pair of times odd, and not the result.
     alone_s, burst_s = median(times.alone_s), median(times.burst_s)
+    # What others take of the machine makes a burst longer; the GIL lets it use one core only.
+    bursts = zip(times.burst_cpu_s, times.burst_s, strict=True)
     return {
         "alone_ms": _MS * alone_s,
         "burst_ms": _MS * burst_s,
         "speedup": pieces * alone_s / burst_s,
+        "cores": median(cpu_s / lasted_s for cpu_s, lasted_s in bursts),
     }

@@ -34,11 +34,13 @@ class Times(_Said):
     Attributes:
         alone_s: Seconds of one piece alone, in the main thread of the program.
         burst_s: Seconds from handing over the first piece until all are done.
+        burst_cpu_s: CPU seconds that the pieces of each burst took together.
         digests: SHA-256 of the results of all pieces, each different one once.
     """
 
     alone_s: tuple[float, ...] = Field(min_length=1)
     burst_s: tuple[float, ...] = Field(min_length=1)
+    burst_cpu_s: tuple[float, ...] = Field(min_length=1)
     digests: tuple[str, ...] = Field(min_length=1)
 
 

@@ -5,8 +5,12 @@ from offloop.bench.burst.protocol import Done, Interpreter, Kind, Times
 WORK: tuple[Kind, ...] = ("aggregate", "gzip")
 
 
-def times(alone_s: float = 0.1, burst_s: float = 0.2, digest: str = "abc") -> Times:
-    return Times(alone_s=(alone_s,), burst_s=(burst_s,), digests=(digest,))
+def times(
+    alone_s: float = 0.1, burst_s: float = 0.2, burst_cpu_s: float = 0.4, digest: str = "abc"
+) -> Times:
+    return Times(
+        alone_s=(alone_s,), burst_s=(burst_s,), burst_cpu_s=(burst_cpu_s,), digests=(digest,)
+    )
 
 
 def done(**work: Times) -> Done:

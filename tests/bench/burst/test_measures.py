@@ -24,8 +24,19 @@ def test_all_of_two_processors_is_a_speed_up_of_two() -> None:
     assert found["aggregate.speedup"] == pytest.approx(2)
 
 
+def test_threads_that_take_turns_use_one_core_however_long_others_hold_them_up() -> None:
+    found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.5, burst_cpu_s=0.4)), [], None)
+
+    assert found["aggregate.cores"] == pytest.approx(0.8)
+
+
 def test_one_piece_that_was_held_up_changes_nothing() -> None:
-    held_up = Times(alone_s=(0.1, 0.9, 0.1), burst_s=(0.2, 0.2, 3.0), digests=("abc",))
+    held_up = Times(
+        alone_s=(0.1, 0.9, 0.1),
+        burst_s=(0.2, 0.2, 3.0),
+        burst_cpu_s=(0.4, 0.4, 0.4),
+        digests=("abc",),
+    )
 
     found = measure(done(aggregate=held_up), [], None)
 
