@@ -1,6 +1,6 @@
 """What does it cost to be watched? `python -m benchmarks.telemetry [ROUNDS]`.
 
-Requests/s of `GET /ping` at saturation with and without telemetry, in alternating rounds; and how
+Requests/s of `GET /ping` at saturation with and without telemetry, in turns of a second; and how
 long an app whose event loop is blocked takes to answer a scrape.
 """
 
@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from tempfile import TemporaryDirectory
 
 import httpx
@@ -24,8 +24,11 @@ from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
 
 ROUNDS = 10
-SECONDS = 4
 CONNECTIONS = 64
+
+#: The order within a round, a second each: whatever makes the machine slower or faster from one
+#: second to the next, or steadily, is in both.
+_TURNS = 2 * ("with", "without", "without", "with")
 
 #: What telemetry promises: of the rate without it; and seconds until a scrape is answered, whatever
 #: the event loop does.
@@ -49,23 +52,31 @@ def _service(name: str, factory: str, site: Site) -> Service:
 def _cost(stack: Stack, services: Mapping[str, Service], rounds: int) -> tuple[float, bool]:
     """Return the median share of the rate that telemetry leaves, and whether it means anything."""
     pids = {name: stack.pids()[name][0] for name in services}
-    rates: dict[str, list[float]] = {name: [] for name in services}
-    saturated = True
+    shares, saturated = [], True
     for name in services:
         stack.signal(name, signal.SIGSTOP)
     for number in range(rounds):
-        for name in services if number % 2 == 0 else reversed(list(services)):
+        rates: dict[str, list[float]] = {name: [] for name in services}
+        cores: dict[str, list[float]] = {name: [] for name in services}
+        for name in _TURNS:
             # Nobody else takes a share of the machine, not even with a heartbeat.
             stack.signal(name, signal.SIGCONT)
             url = f"{services[name].url}/ping"
-            rate, used = saturate(url, pids[name], seconds=SECONDS, connections=CONNECTIONS)
+            rate, used = saturate(url, pids[name], seconds=1, connections=CONNECTIONS)
             stack.signal(name, signal.SIGSTOP)
             rates[name].append(rate)
-            saturated = saturated and used >= SATURATED
-            print(f"{number + 1:2}  {name:8} {rate:8,.0f} /s, {used:.0%} of a core")
+            cores[name].append(used)
+        shares.append(mean(rates["with"]) / mean(rates["without"]))
+        saturated = saturated and all(mean(used) >= SATURATED for used in cores.values())
+        print(
+            f"{number + 1:2}  {shares[-1]:.3f}  ",
+            *(
+                f"{name} {mean(rates[name]):,.0f} /s at {mean(cores[name]):.0%}"
+                for name in services
+            ),
+        )
     for name in services:
         stack.signal(name, signal.SIGCONT)
-    shares = [one / other for one, other in zip(rates["with"], rates["without"], strict=True)]
     return median(shares), saturated
 
 

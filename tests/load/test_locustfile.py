@@ -80,7 +80,7 @@ def pings_due(port: int) -> int:
     return int(float(found[1])) if found else 0
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_workers_share_the_plan_and_together_send_it_once(odd_server: str, tmp_path: Path) -> None:
     port = str(free_port())
     plan: Sequence[str] = ("--ping-rate", "50", "--report-rate", "2", "--duration", "2")

@@ -78,6 +78,7 @@ def test_a_job_that_ends_in_time_is_finished(tmp_path: Path, data_set: Mapping[s
         assert "job handed back" not in stopping.shop.log(SLOT)
 
 
+@pytest.mark.slow
 def test_a_job_that_would_take_longer_is_handed_back_and_loses_no_attempt(
     tmp_path: Path, data_set: Mapping[str, str]
 ) -> None:

@@ -75,7 +75,7 @@ def test_a_job_is_tried_again_when_the_reason_it_failed_for_may_pass(
     assert told == []
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_job_that_outlasts_every_attempt_is_given_up_and_the_slot_lives_on(
     tmp_path: Path, data_set: Mapping[str, str]
 ) -> None:
@@ -92,7 +92,7 @@ def test_a_job_that_outlasts_every_attempt_is_given_up_and_the_slot_lives_on(
     assert len([line for line in told if line.startswith(f"{LONG} exited")]) == 2
 
 
-@pytest.mark.medium
+@pytest.mark.slow
 def test_a_slot_that_loses_its_broker_ends_itself_and_its_job_is_not_lost(
     tmp_path: Path, data_set: Mapping[str, str]
 ) -> None:
