@@ -1,7 +1,7 @@
 """The terminal: how a run is going, and what it found."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Literal, Self
 
@@ -17,7 +17,10 @@ from offloop.bench.results import ExperimentResult, Run
 from offloop.bench.verdicts import Judged, Verdict
 from offloop.load.protocol import Progress
 from offloop.pages.arms import rows
-from offloop.pages.table import shown
+from offloop.pages.table import Shown, shown
+
+#: Characters between two columns.
+_BETWEEN = 3
 
 _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NO_VERDICT: "bold yellow"}
 _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NO_VERDICT: "NO VERDICT"}
@@ -87,7 +90,8 @@ class Terminal:
     def result(self, slug: str, result: ExperimentResult) -> None:
         """Show what an experiment found."""
         self._console.print()
-        self._console.print(_arms(result))
+        for table in _arms(result, self._console.width):
+            self._console.print(table)
         self._console.print(_limits("expectation", result.expectations))
         if result.verdict is Verdict.NO_VERDICT:
             missing = [judged for judged in result.expectations if judged.ok is None]
@@ -113,25 +117,42 @@ class Terminal:
         )
 
 
-def _arms(result: ExperimentResult) -> Table:
+def _arms(result: ExperimentResult, width: int) -> Iterator[Table]:
+    """What was measured; of words there are many columns, in as many tables as the width asks for.
+
+    Each begins with the column that names the rows, and its cells stay whole.
+    """
     found = shown(result)
-    # Of words there are many columns, and a terminal has only so many characters.
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1) if found.figures else (0, 1, 0, 0)
-    )
-    first, *headings = found.headings
-    # Where cells are words, those that name the rows stay whole, and the others are folded.
-    table.add_column(first, min_width=0 if found.figures else max(map(_first_width, found.rows)))
-    for heading in headings:
-        side: Literal["right", "left"] = "right" if found.figures else "left"
-        table.add_column(escape(heading), justify=side, overflow="fold")
-    for row in found.rows:
-        table.add_row(*map(escape, row))
-    return table
+    side: Literal["right", "left"] = "right" if found.figures else "left"
+    several = [range(1, len(found.headings))] if found.figures else _fitting(found, width)
+    for columns in several:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        table.add_column(found.headings[0], min_width=0 if found.figures else _widest(found, 0))
+        for column in columns:
+            table.add_column(escape(found.headings[column]), justify=side, overflow="fold")
+        for row in found.rows:
+            table.add_row(escape(row[0]), *(escape(row[column]) for column in columns))
+        yield table
 
 
-def _first_width(row: Sequence[str]) -> int:
-    return len(row[0])
+def _fitting(found: Shown, width: int) -> list[range]:
+    """Divide the columns after the first into runs that fit beside it."""
+    runs, begin, left = list[range](), 1, width
+    for column in range(1, len(found.headings)):
+        needed = _widest(found, column) + _BETWEEN
+        if column > begin and needed > left:
+            runs.append(range(begin, column))
+            begin, left = column, width
+        if column == begin:
+            left = width - _widest(found, 0) - _BETWEEN
+        left -= needed
+    return [*runs, range(begin, len(found.headings))]
+
+
+def _widest(found: Shown, column: int) -> int:
+    """Return the characters of a column's longest cell; its heading may be folded at spaces."""
+    heading = found.headings[column].split() if column else []
+    return max(map(len, [*heading, *(row[column] for row in found.rows)]))
 
 
 def _limits(title: str, judgements: Iterable[Judged]) -> Table:

@@ -231,3 +231,20 @@ def progress() -> Progress:
     return Progress(
         start_monotonic_s=1.0, elapsed_s=3.0, sent=1200, answered=1100, total=2400
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [50, 80, 200])
+def test_a_table_of_words_that_is_too_wide_goes_on_in_another_and_no_cell_is_cut(
+    out: io.StringIO, width: int
+) -> None:
+    found = result([block()])
+    headings = ["rung", *(f"a heading {number}" for number in range(9))]
+    row = ["queue + workers", *(f"cell{number}" for number in range(9))]
+    table = {"headings": headings, "rows": [row]}
+    words = ExperimentResult.model_validate(found.model_dump() | {"table": table})
+
+    Terminal(Console(file=out, width=width)).result("ladder", words)
+
+    lines = [line.split() for line in out.getvalue().splitlines() if "queue + workers" in line]
+    assert (len(lines) == 1) == (width == 200)
+    assert [cell for line in lines for cell in line[3:]] == row[1:]
