@@ -1,6 +1,6 @@
 """Which blocks are judged, where hosts and other programs take time now and then. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from offloop.bench.expressions import Measures
 
@@ -13,20 +13,35 @@ DISTURBED = 0.05
 Block = Mapping[str, Measures]
 
 
-def calm_blocks(blocks: Sequence[Block]) -> list[int]:
+def numbers(planned: int, blocks: Sequence[Block]) -> Iterator[int]:
+    """Yield the number of each block that is to be run; whoever runs it adds it to `blocks`.
+
+    All that are planned; and where no more than half of these were calm, others in place of the
+    disturbed ones, until enough are calm or as many were added as have to be. Like the choice of
+    those that are judged, that depends on what others took, and on nothing that is judged.
+    """
+    yield from range(planned)
+    for number in range(planned, planned + _majority(planned)):
+        if _calm(_taken(blocks)) >= _majority(planned):
+            return
+        yield number
+
+
+def calm_blocks(blocks: Sequence[Block], planned: int) -> list[int]:
     """Choose the blocks that are judged, by what others took, and by nothing that is judged.
+
+    Args:
+        blocks: Those that were run.
+        planned: How many would have been enough on a quiet machine.
 
     Returns:
         The numbers of the blocks, ascending: all in which less than `DISTURBED` was taken from each
-        of the arms that run in every block, but more than half of them in any case: then the
-        calmest.
+        of the arms that run in every block, but as many as more than half of those planned in any
+        case: then the calmest.
     """
-    compared = set(blocks[0]).intersection(*blocks[1:]) if blocks else set()
-    taken = [_worst({arm: block[arm] for arm in compared}) for block in blocks]
-    majority = len(blocks) // 2 + 1
+    taken = _taken(blocks)
     calmest = sorted(range(len(blocks)), key=taken.__getitem__)
-    enough = max(majority, sum(share < DISTURBED for share in taken))
-    return sorted(calmest[:enough])
+    return sorted(calmest[: max(_majority(planned), _calm(taken))])
 
 
 def without_the_others(blocks: Sequence[Block], kept: Sequence[int]) -> list[dict[str, Measures]]:
@@ -36,6 +51,20 @@ def without_the_others(blocks: Sequence[Block], kept: Sequence[int]) -> list[dic
         {arm: found for arm, found in block.items() if number in kept or arm not in ran}
         for number, block in enumerate(blocks)
     ]
+
+
+def _majority(planned: int) -> int:
+    return planned // 2 + 1
+
+
+def _calm(taken: Sequence[float]) -> int:
+    return sum(share < DISTURBED for share in taken)
+
+
+def _taken(blocks: Sequence[Block]) -> list[float]:
+    """Return the share that was taken in each block from those arms that run in all of them."""
+    compared = set(blocks[0]).intersection(*blocks[1:]) if blocks else set()
+    return [_worst({arm: block[arm] for arm in compared}) for block in blocks]
 
 
 def _worst(block: Block) -> float:

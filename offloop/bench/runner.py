@@ -12,7 +12,7 @@ from typing import IO, Protocol
 from offloop.bench.aftermath import Aftermath
 from offloop.bench.blocks import run_arm
 from offloop.bench.calibration import Calibration, Calibrator, warm_up
-from offloop.bench.calm import calm_blocks, without_the_others
+from offloop.bench.calm import calm_blocks, numbers, without_the_others
 from offloop.bench.capacity import slots_serving
 from offloop.bench.changes import lines_changed_by
 from offloop.bench.effects import effect_measures
@@ -73,7 +73,7 @@ class Options:
 
     Attributes:
         blocks: Passes over all arms; the verdict is the median of their ratios. None for as many as
-            the experiment says.
+            the experiment says, and others in place of those that are disturbed.
         seed: Of the first block; the following ones count on from it.
     """
 
@@ -83,6 +83,24 @@ class Options:
     def blocks_of(self, experiment: Question) -> int:
         """Return the passes over all arms of one experiment."""
         return self.blocks or experiment.blocks
+
+    def numbers(self, experiment: Question, result: ExperimentResult) -> Iterator[int]:
+        """Yield the number of each block that is to be run, while the result gets those that were.
+
+        Whoever asks for a number of blocks gets that number.
+        """
+        if self.blocks is not None:
+            return iter(range(self.blocks))
+        return numbers(experiment.blocks, result.blocks)
+
+    def said(self, experiment: Question, number: int) -> str:
+        """Name a block, for people."""
+        blocks = self.blocks_of(experiment)
+        return (
+            f"block {number + 1} of {blocks}"
+            if number < blocks
+            else f"block {number + 1}, for one in which others took the machine"
+        )
 
 
 @dataclass(frozen=True)
@@ -158,11 +176,11 @@ class ExperimentRun:
             ExperimentError: it asks for evidence of a process that there is not.
         """
         with self._lab() as lab:
-            for number in range(options.blocks_of(self._experiment)):
+            for number in options.numbers(self._experiment, self.result):
                 self._run_block(lab, number, options)
             self._gather_evidence(lab, options.seed)
             self._reporter.step("stopping everything")
-        self._judge()
+        self._judge(options.blocks_of(self._experiment))
 
     @contextmanager
     def _lab(self) -> Iterator[_Lab]:
@@ -227,9 +245,8 @@ class ExperimentRun:
         due = [name for name, arm in arms.items() if number == 0 or not arm.once]
         order = due[:: 1 if number % 2 == 0 else -1]
         measures: dict[str, dict[str, float]] = {}
-        blocks = options.blocks_of(self._experiment)
         for arm in order:
-            self._reporter.step(f"block {number + 1} of {blocks}: {arm}")
+            self._reporter.step(f"{options.said(self._experiment, number)}: {arm}")
             with self._there(lab, arm):
                 measures[arm] = self._run_arm(lab, arm, number, options)
         self.result.blocks.append(measures)
@@ -312,9 +329,9 @@ class ExperimentRun:
             except NoEvidenceError as error:
                 self.result.evidence_missing = str(error)
 
-    def _judge(self) -> None:
+    def _judge(self, planned: int) -> None:
         result = self.result
-        result.judged_blocks = calm_blocks(result.blocks)
+        result.judged_blocks = calm_blocks(result.blocks, planned)
         calm = without_the_others(result.blocks, result.judged_blocks)
         blocks: list[dict[str, Measures]] = [
             {**block, PREDICTED: result.predicted} for block in calm

@@ -1,34 +1,49 @@
 """Which blocks are judged: by what others took of the machine, and by nothing else."""
 
-from offloop.bench.calm import DISTURBED, TAKEN, calm_blocks, without_the_others
+from collections.abc import Sequence
+
+from offloop.bench.calm import DISTURBED, TAKEN, Block, calm_blocks, numbers, without_the_others
 
 
 def blocks(*stolen: float) -> list[dict[str, dict[str, float]]]:
     return [{"naive": {TAKEN: 0.0}, "fixed": {TAKEN: share}} for share in stolen]
 
 
+def judged(of: Sequence[Block]) -> list[int]:
+    return calm_blocks(of, planned=len(of))
+
+
+def run(planned: int, *taken: float) -> int:
+    """How many blocks are run if this is taken from one after the other, and then nothing."""
+    done: list[dict[str, dict[str, float]]] = []
+    for number in numbers(planned, done):
+        assert number == len(done)
+        done += blocks(taken[number] if number < len(taken) else 0)
+    return len(done)
+
+
 def test_on_a_quiet_machine_every_block_is_judged() -> None:
-    assert calm_blocks(blocks(0, 0.01, 0, 0.02, DISTURBED / 2)) == [0, 1, 2, 3, 4]
+    assert judged(blocks(0, 0.01, 0, 0.02, DISTURBED / 2)) == [0, 1, 2, 3, 4]
 
 
 def test_disturbed_blocks_are_left_out() -> None:
-    assert calm_blocks(blocks(0, 0.2, 0, 0.06, 0.01)) == [0, 2, 4]
+    assert judged(blocks(0, 0.2, 0, 0.06, 0.01)) == [0, 2, 4]
 
 
 def test_more_than_half_of_the_blocks_are_judged_however_bad_the_day_is() -> None:
-    assert calm_blocks(blocks(0.3, 0.2, 0.1, 0.4, 0.25)) == [1, 2, 4]
-    assert calm_blocks(blocks(0.3, 0.2, 0.1)) == [1, 2]
-    assert calm_blocks(blocks(0.3, 0.2)) == [0, 1]
+    assert judged(blocks(0.3, 0.2, 0.1, 0.4, 0.25)) == [1, 2, 4]
+    assert judged(blocks(0.3, 0.2, 0.1)) == [1, 2]
+    assert judged(blocks(0.3, 0.2)) == [0, 1]
 
 
 def test_what_was_taken_from_any_arm_counts() -> None:
     disturbed = {"naive": {TAKEN: 0.3}, "fixed": {TAKEN: 0.0}}
 
-    assert calm_blocks([disturbed, *blocks(0, 0)]) == [1, 2]
+    assert judged([disturbed, *blocks(0, 0)]) == [1, 2]
 
 
 def test_where_the_machine_does_not_tell_every_block_is_judged() -> None:
-    assert calm_blocks([{"naive": {"x": 1.0}}, {"naive": {"x": 2.0}}]) == [0, 1]
+    assert judged([{"naive": {"x": 1.0}}, {"naive": {"x": 2.0}}]) == [0, 1]
 
 
 def test_an_arm_that_ran_only_in_a_block_that_is_left_out_is_still_shown() -> None:
@@ -41,4 +56,23 @@ def test_an_arm_that_ran_only_in_a_block_that_is_left_out_is_still_shown() -> No
 def test_what_was_taken_from_an_arm_that_ran_once_does_not_count() -> None:
     first = {"naive": {TAKEN: 0.0}, "once": {TAKEN: 0.5}}
 
-    assert calm_blocks([first, {"naive": {TAKEN: 0.0}}, {"naive": {TAKEN: 0.3}}]) == [0, 1]
+    assert judged([first, {"naive": {TAKEN: 0.0}}, {"naive": {TAKEN: 0.3}}]) == [0, 1]
+
+
+def test_as_many_blocks_are_run_as_are_planned_while_more_than_half_are_calm() -> None:
+    assert run(5) == 5
+    assert run(5, 0.3, 0.3) == 5
+    assert run(3, 0, 0.3, 0) == 3
+
+
+def test_others_are_run_for_those_that_were_disturbed_until_more_than_half_are_calm() -> None:
+    assert run(3, 0.3, 0.3, 0) == 4
+    assert run(3, 0.3, 0.3, 0.3) == 5
+    assert run(5, 0.3, 0.3, 0.3, 0, 0, 0.3) == 7
+    assert calm_blocks(blocks(0.3, 0.3, 0, 0), planned=3) == [2, 3]
+
+
+def test_on_a_machine_that_is_never_quiet_there_is_an_end_all_the_same() -> None:
+    assert run(3, *[0.3] * 99) == 5
+    assert run(5, *[0.3] * 99) == 8
+    assert calm_blocks(blocks(0.5, 0.3, 0.4, 0.2, 0.6), planned=3) == [1, 3]

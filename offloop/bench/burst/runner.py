@@ -48,22 +48,22 @@ class BurstRun:
             BurstError: the program could not do its work.
         """
         with Stack(self._folder.path / "logs" / self._slug) as stack:
-            blocks = options.blocks_of(self._experiment)
-            for number in range(blocks):
-                self._run_block(stack, number, blocks)
-        self.result.judged_blocks = calm_blocks(self.result.blocks)
+            for number in options.numbers(self._experiment, self.result):
+                self._run_block(stack, number, options.said(self._experiment, number))
+        planned = options.blocks_of(self._experiment)
+        self.result.judged_blocks = calm_blocks(self.result.blocks, planned)
         judged = without_the_others(self.result.blocks, self.result.judged_blocks)
         checks = validity(self._experiment, judged, self._digests)
         judge_experiment(self.result, self._experiment, judged, checks)
 
-    def _run_block(self, stack: Stack, number: int, blocks: int) -> None:
+    def _run_block(self, stack: Stack, number: int, said: str) -> None:
         # Every other block runs backwards, so that a machine that slows down or speeds up
         # meanwhile favours no arm.
         due = [arm for arm, table in self._experiment.arms.items() if number == 0 or not table.once]
         order = due[:: 1 if number % 2 == 0 else -1]
         measures: dict[str, dict[str, float]] = {}
         for arm in order:
-            self._reporter.step(f"block {number + 1} of {blocks}: {arm}")
+            self._reporter.step(f"{said}: {arm}")
             arguments = command(self._experiment.burst, self._experiment.arms[arm])
             before = Processors.now()
             with ResourceSampler(stack.pids) as sampler:
