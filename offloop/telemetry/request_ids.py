@@ -1,59 +1,52 @@
-"""One id for everything that is logged because of one request, wherever it is logged.
-
-Most requests log nothing, and nobody asks for their id: so it is made when somebody does.
-"""
+"""One id for everything that is logged because of one request, wherever it is logged."""
 
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable
 from contextvars import ContextVar
 from itertools import count
-from typing import Any
 from uuid import uuid4
 
 #: The header that brings an id, and takes it back; in lower case, as ASGI wants names.
 HEADER = b"x-request-id"
 
-#: Where the id is in the scope of a request, as in the header, once somebody has asked for it.
-IN_SCOPE = "offloop.request_id"
-
 #: What may go into logs, headers and databases without being escaped anywhere.
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
-_scope: ContextVar[MutableMapping[str, Any] | None] = ContextVar("scope", default=None)
-
-
-def begin_request(scope: MutableMapping[str, Any]) -> None:
-    """Let the code that runs for a request ask for its id.
-
-    Args:
-        scope: Of the request, as ASGI defines it.
-    """
-    # Never reset: every server runs each request in a context of its own, and what it logs about
-    # a crash comes after this code was left.
-    _scope.set(scope)
+# As it is in the header: most requests log nothing, and nobody reads it.
+_request_id: ContextVar[bytes | None] = ContextVar("request_id", default=None)
 
 
 def current_request_id() -> str | None:
     """Return the id of the request that this code runs for; None if it runs for none."""
-    scope = _scope.get()
-    return None if scope is None else id_of(scope).decode()
+    request_id = _request_id.get()
+    return None if request_id is None else request_id.decode()
 
 
-def id_of(scope: MutableMapping[str, Any]) -> bytes:
-    """Return the id of a request: what the client has sent, if it is one, or a new one."""
-    known: bytes | None = scope.get(IN_SCOPE)
-    if known is not None:
-        return known
-    sent = (value for name, value in scope["headers"] if name == HEADER)
-    acceptable = (value for value in sent if _ACCEPTABLE.fullmatch(value))
-    # The first who asks decides, whichever thread the others are in.
-    found: bytes = scope.setdefault(IN_SCOPE, next(acceptable, None) or _process.next_id())
-    return found
+def begin_request(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Make the id of a request known to the code that runs for it, and return it.
+
+    An id that the client has sent is kept, if it is one.
+
+    Args:
+        headers: Of the request, as ASGI gives them.
+    """
+    for name, value in headers:
+        if name == HEADER and _ACCEPTABLE.fullmatch(value):
+            request_id = value
+            break
+    else:
+        request_id = b"%b-%x" % (_process.name, next(_process.numbers))
+    # Never reset: every server runs each request in a context of its own, and what it logs about
+    # a crash comes after this code was left.
+    _request_id.set(request_id)
+    return request_id
 
 
 class _Process:
-    """Names requests by the process that they came to: cheaper than a UUID for each.
+    """Names requests by the process that they came to.
+
+    A UUID for each would take longer than all that is done to measure it.
 
     Attributes:
         name: Of the process; no other has it.
@@ -67,10 +60,6 @@ class _Process:
         """Take a new name."""
         self.name = uuid4().hex[:16].encode()
         self.numbers = count(1)
-
-    def next_id(self) -> bytes:
-        """Return an id that no other request has."""
-        return b"%b-%x" % (self.name, next(self.numbers))
 
 
 _process = _Process()

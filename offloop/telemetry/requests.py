@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from offloop.telemetry.request_ids import HEADER, IN_SCOPE, begin_request, id_of
+from offloop.telemetry.request_ids import HEADER, begin_request
 from offloop.telemetry.routes import route_template
 
 # What ASGI says, in its own words: no framework is needed.
@@ -41,9 +41,6 @@ _METHODS = frozenset(
 _OTHER = "_OTHER"
 
 _CRASHED = 500
-
-#: The first status of an answer that is an error: whoever gets one asks what happened.
-_ERRORS = 400
 
 #: Messages with which an answer ends, if no more are announced.
 _ENDS = frozenset({"http.response.body", "http.response.pathsend"})
@@ -146,10 +143,9 @@ REQUESTS = RequestMetrics()
 class RequestTelemetry:
     """ASGI middleware: measures each request, and gives it an id.
 
-    The id is that of the header `X-Request-Id`, or a new one, and `current_request_id` knows it.
-    An answer returns it if somebody has asked for it, as everything does that is logged, and if it
-    is an error; what nothing is known about needs no name. Both jobs are done here because both
-    wrap the answer, and every wrapper is paid for by every request.
+    The id is that of the header `X-Request-Id`, or a new one; the answer returns it, and
+    `current_request_id` knows it. Both jobs are done here because both wrap the answer, and every
+    wrapper is paid for by every request.
 
     Add it last, which makes it the outermost. A middleware further in that hands on a copy of the
     scope hides the route from it.
@@ -165,7 +161,7 @@ class RequestTelemetry:
             await self._app(scope, receive, send)
             return
         metrics = self._metrics
-        begin_request(scope)
+        request_id = begin_request(scope["headers"])
         metrics.begin(scope)
         status, began_s = 0, perf_counter()
 
@@ -174,8 +170,7 @@ class RequestTelemetry:
             kind = message["type"]
             if kind == "http.response.start":
                 status = message["status"]
-                if IN_SCOPE in scope or status >= _ERRORS:
-                    message["headers"] = [*message.get("headers", ()), (HEADER, id_of(scope))]
+                message["headers"] = [*message.get("headers", ()), (HEADER, request_id)]
             elif kind in _ENDS and not message.get("more_body", False):
                 # What an app does afterwards, such as background tasks, keeps no client waiting.
                 metrics.end(scope, status, perf_counter() - began_s)

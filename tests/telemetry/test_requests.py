@@ -261,19 +261,13 @@ def test_the_id_of_a_request_is_known_to_its_code_and_returned(
     assert sent[1]["body"] == b'"7-42"'
 
 
-def test_an_answer_that_nobody_asks_about_has_no_id(registry: CollectorRegistry) -> None:
-    sent = Site(fastapi_app(), registry).ask("/x/1", X_Request_Id="7-42")
-
-    assert b"x-request-id" not in dict(sent[0]["headers"])
-
-
 @pytest.mark.parametrize("bad", ["", "a b", "x" * 129, 'a"b', "a\x1b[1m", "\u00e9"])
 def test_an_id_that_could_do_harm_in_a_log_is_replaced(
     registry: CollectorRegistry, bad: str
 ) -> None:
     site = Site(fastapi_app(), registry)
 
-    ids = {header(site.ask("/nowhere", X_Request_Id=bad)) for _ in range(2)}
+    ids = {header(site.ask("/x/1", X_Request_Id=bad)) for _ in range(2)}
 
     assert len(ids) == 2
     assert bad not in ids

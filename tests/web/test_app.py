@@ -70,8 +70,10 @@ def test_a_crash_is_a_problem_that_tells_no_secrets() -> None:
     assert "secret" not in answer.text
 
 
-@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/size", 413), ("/crash", 500)])
-def test_every_error_has_the_id_by_which_the_logs_can_be_searched(path: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"), [("/ping", 200), ("/nothing", 404), ("/size", 413), ("/crash", 500)]
+)
+def test_every_answer_has_the_id_by_which_the_logs_can_be_searched(path: str, status: int) -> None:
     content = b" " * (MAX_BODY_BYTES + 1) if status == 413 else b""
 
     answer = ask("POST" if content else "GET", path, content)
