@@ -153,6 +153,13 @@ def plant(new_loop: NewLoop, stalls: Iterable[tuple[str, float]]) -> list[Plante
 
 
 async def _plant(stalls: Sequence[tuple[str, float]]) -> list[Planted]:
+    async with _watched_app() as (client, registry):
+        return [await _plant_one(client, registry, *stall) for stall in stalls]
+
+
+@contextlib.asynccontextmanager
+async def _watched_app() -> AsyncIterator[tuple[httpx.AsyncClient, CollectorRegistry]]:
+    """A client of the app beside the bystanders, and where the monitor of the loop counts."""
     registry = CollectorRegistry()
     transport = httpx.ASGITransport(app)
     with LoopMonitor(registry):
@@ -160,7 +167,7 @@ async def _plant(stalls: Sequence[tuple[str, float]]) -> list[Planted]:
             httpx.AsyncClient(transport=transport, base_url="http://app") as client,
             _bystanders(client),
         ):
-            return [await _plant_one(client, registry, *stall) for stall in stalls]
+            yield client, registry
 
 
 @contextlib.asynccontextmanager
@@ -195,21 +202,15 @@ def leave_healthy(new_loop: NewLoop, seconds: float) -> Healthy:
 
 
 async def _leave_healthy(seconds: float) -> Healthy:
-    registry = CollectorRegistry()
-    transport = httpx.ASGITransport(app)
-    with LoopMonitor(registry):
-        async with (
-            httpx.AsyncClient(transport=transport, base_url="http://app") as client,
-            _bystanders(client),
-        ):
-            began_s, began_cpu_s = time.monotonic(), time.process_time()
-            while (passed_s := time.monotonic() - began_s) < seconds:
-                if time.process_time() - began_cpu_s < HEALTHY_SHARE * passed_s:
-                    compute(HEALTHY_S)
-                await asyncio.sleep(HEALTHY_S / 10)
-            used = (time.process_time() - began_cpu_s) / passed_s
-            stalls = registry.get_sample_value("offloop_loop_stalls_total")
-            return Healthy(used, int(stalls or 0))
+    async with _watched_app() as (_, registry):
+        began_s, began_cpu_s = time.monotonic(), time.process_time()
+        while (passed_s := time.monotonic() - began_s) < seconds:
+            if time.process_time() - began_cpu_s < HEALTHY_SHARE * passed_s:
+                compute(HEALTHY_S)
+            await asyncio.sleep(HEALTHY_S / 10)
+        used = (time.process_time() - began_cpu_s) / passed_s
+        stalls = registry.get_sample_value("offloop_loop_stalls_total")
+        return Healthy(used, int(stalls or 0))
 
 
 async def _plant_one(

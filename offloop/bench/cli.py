@@ -62,7 +62,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         typer.Option(
             min=QUICK_BLOCKS,
             help="Passes over all arms; more are steadier. By default what the experiment says, "
-            f"or {BLOCKS}.",
+            f"or {BLOCKS}, and a few more if others take the machine meanwhile.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,
