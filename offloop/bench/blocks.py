@@ -7,8 +7,6 @@ from itertools import starmap
 from pathlib import Path
 from types import MappingProxyType
 
-import psutil
-
 from offloop.bench.depth import DepthSampler
 from offloop.bench.events import Event
 from offloop.bench.happening import Happenings
@@ -19,11 +17,10 @@ from offloop.bench.observer import Observer
 from offloop.bench.outcomes import asked_again
 from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
-from offloop.bench.taken import taken_share
+from offloop.bench.taken import Watch
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
-from offloop.stack.sampling import ResourceSampler
 
 
 def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be told and watched
@@ -86,16 +83,13 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
             last_seen.look()
         on_progress(progress)
 
-    cpu_before = psutil.cpu_times()
     with (
+        Watch(processes) as machine,
         observer or nullcontext(),
-        ResourceSampler(processes) as sampler,
         DepthSampler(setting.redis_url) as depths,
         Happenings(setting, events, remember) as happenings,
     ):
         log = generator.run(plan, out, watch)
-    # At once: nobody takes samples any more of what the lab itself does next.
-    taken = taken_share(cpu_before, psutil.cpu_times(), sampler.samples)
     setting.stack.check()
     # A server may be about to replace a process that it has killed.
     setting.stack.wait_until_ready(setting.api.name)
@@ -114,11 +108,11 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         api=setting.api.name,
         queued=bool(setting.workers),
         needed=setting.processes(),
-        samples=sampler.samples,
+        samples=machine.samples,
         duration_s=plan.duration_s,
         depths=depths.samples,
         retrying=frozenset(stream.name for stream in plan.streams if stream.retry_refused),
-        taken=taken,
+        taken=machine.taken,
         loop=scrapes[setting.api.name],
         workers=[
             *ended,

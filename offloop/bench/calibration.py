@@ -115,9 +115,7 @@ class Calibrator:
             NotIdleError: reports are still being built after all have been timed.
         """
         found = {}
-        for name, stream in self._experiment.load.orders.items():
-            if stream.count is not None:
-                continue  # there is no rate that would follow from what one costs
+        for name, stream in self._experiment.load.calibrated.items():
             found[name] = self._time(name, stream)
             self._setting.wait_until_empty()
         return found

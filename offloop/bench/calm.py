@@ -1,6 +1,7 @@
 """Which blocks are judged, where hosts and other programs take time now and then. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from offloop.bench.expressions import Measures
 
@@ -11,6 +12,37 @@ TAKEN = "machine.taken_share"
 DISTURBED = 0.05
 
 Block = Mapping[str, Measures]
+
+_Found = TypeVar("_Found")
+
+
+def is_calm(taken: float | None) -> bool:
+    """Whether a measurement counts as undisturbed by what others had, as far as that is known."""
+    return taken is None or taken < DISTURBED
+
+
+def until_calm(
+    measure: Callable[[int], tuple[_Found, float | None]], at_most: int
+) -> tuple[_Found, list[float]]:
+    """Measure something, and again as long as others take the machine meanwhile.
+
+    Args:
+        measure: Is given how often it was called before; returns what it found, and the share
+            that others had, if that is known.
+        at_most: How often it is called at most.
+
+    Returns:
+        What was found when others had least, and what they had each time.
+    """
+    found: list[_Found] = []
+    shares: list[float] = []
+    for number in range(at_most):
+        each, taken = measure(number)
+        found.append(each)
+        shares.append(taken or 0.0)
+        if is_calm(taken):
+            break
+    return found[shares.index(min(shares))], shares
 
 
 def numbers(planned: int, blocks: Sequence[Block]) -> Iterator[int]:
@@ -58,7 +90,7 @@ def _majority(planned: int) -> int:
 
 
 def _calm(taken: Sequence[float]) -> int:
-    return sum(share < DISTURBED for share in taken)
+    return sum(map(is_calm, taken))
 
 
 def _taken(blocks: Sequence[Block]) -> list[float]:

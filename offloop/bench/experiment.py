@@ -89,6 +89,11 @@ class Load(Table):
         """The second from which on a stream of orders comes, where it is not the first."""
         return {name: stream.from_s for name, stream in self.orders.items() if stream.from_s}
 
+    @property
+    def calibrated(self) -> dict[str, OrderStream]:
+        """The streams of orders whose rate follows from what a report costs."""
+        return {name: stream for name, stream in self.orders.items() if stream.count is None}
+
     @model_validator(mode="after")
     def _orders_while_it_lasts(self) -> Self:
         for name, stream in self.orders.items():

@@ -152,7 +152,9 @@ def stage_one(experiment: Experiment, name: str, root: Path, logs: Path) -> Iter
     """
     observed = any(event.at is not None for event in experiment.events)
     with ExitStack() as cleanup:
-        stack = cleanup.enter_context(Stack(logs / name))
+        # Slots that are asked to end take seconds to see it. The lab waits until no job is left
+        # before it leaves a stack; only what a given broker holds of them should be in order.
+        stack = cleanup.enter_context(Stack(logs / name, disposable=not given_broker()))
         yield _start(experiment.arms[name], root, stack, cleanup, observed=observed)
 
 

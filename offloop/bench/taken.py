@@ -1,12 +1,55 @@
 """How much of the machine was taken from a measurement, by its host or by other programs on it."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
 
-from offloop.stack.sampling import ResourceSample
+import psutil
+
+from offloop.stack.sampling import ResourceSample, ResourceSampler
 
 #: What programs use; interrupts are handled for the lab as well, and belong to nobody.
 _USED = ("user", "nice", "system")
+
+
+class Watch:
+    """Samples what the lab uses, and works out what others had of the machine meanwhile.
+
+    Use as a context manager. It belongs outside of all that is measured: as soon as it has been
+    left, nobody takes samples any more of what the lab itself does next.
+
+    Args:
+        pids: Gives the process ids of everything that belongs to the lab, by name.
+    """
+
+    def __init__(self, pids: Callable[[], Mapping[str, Sequence[int]]]) -> None:
+        self._sampler = ResourceSampler(pids)
+        self._before: Any = None
+        self._taken: float | None = None
+
+    @property
+    def samples(self) -> list[ResourceSample]:
+        """Of everything that belongs to the lab, in order of time."""
+        return self._sampler.samples
+
+    @property
+    def taken(self) -> float | None:
+        """The share of the machine that others had; None until it is over, or if no time passed."""
+        return self._taken
+
+    def __enter__(self) -> Self:
+        self._before = psutil.cpu_times()
+        self._sampler.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sampler.__exit__(kind, error, traceback)
+        self._taken = taken_share(self._before, psutil.cpu_times(), self.samples)
 
 
 def taken_share(before: Any, after: Any, samples: Sequence[ResourceSample]) -> float | None:  # noqa: ANN401 - differs by system

@@ -375,6 +375,27 @@ def machine_ours(blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
     ]
 
 
+def calibration_ours(taken: float | None) -> list[Judged]:
+    """Check the same of the calibration, for what is compared with predictions.
+
+    Args:
+        taken: The share of the machine that others had meanwhile; None where it is not known.
+    """
+    if taken is None:
+        return []
+    return [
+        judged(
+            "calibration_ours",
+            "load.calibration.taken_share",
+            taken,
+            "<=",
+            MAX_TAKEN,
+            "the machine was left to the calibration",
+            "what was predicted from a slower machine does not hold for a faster one",
+        )
+    ]
+
+
 def _lowest(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
     values = in_every_block(measure, blocks)
     return min(values) if values else None

@@ -19,7 +19,8 @@ from offloop.stack.errors import PortTaken, ServiceDied, ServiceFailed, StackErr
 from offloop.stack.lab import Lab, this_lab
 from offloop.stack.service import Service, check_process
 
-#: Seconds between SIGTERM and SIGKILL when a process does not end by itself.
+#: Seconds between SIGTERM and SIGKILL when a process does not end by itself, unless a stack has
+#: nothing to lose.
 GRACE_S = 2.5
 
 #: Lines of a log that an error shows.
@@ -77,15 +78,18 @@ class Stack:
 
     Methods may be called from any thread; signals are handled in the main thread only.
 
-    Attributes:
+    Args:
         log_dir: Where each process's log is, as `<name>.log`; a restart appends.
+        disposable: Whether nothing of it is of use to anybody once it is left: then nothing is
+            waited for at the end, and what has not ended at once is killed.
 
     Raises:
         StackError: On entering, if the guard, the log folder or the temporary folder cannot be had.
     """
 
-    def __init__(self, log_dir: Path) -> None:
+    def __init__(self, log_dir: Path, *, disposable: bool = False) -> None:
         self.log_dir = log_dir
+        self._disposable = disposable
         self._mark = processes.new_mark()
         self._processes: dict[str, _Process] = {}
         self._lock = threading.RLock()
@@ -385,7 +389,8 @@ class Stack:
             _signal(process, signal.SIGTERM)
             # A stopped process acts on SIGTERM only when it continues.
             _signal_group(process, signal.SIGCONT)
-        deadline = time.monotonic() + GRACE_S
+        grace_s = 0.0 if everything and self._disposable else GRACE_S
+        deadline = time.monotonic() + grace_s
         while time.monotonic() < deadline and any(p.popen.poll() is None for p in ending):
             time.sleep(_POLL_S)
         deadline = time.monotonic() + _KILL_DEADLINE_S

@@ -2,7 +2,15 @@
 
 from collections.abc import Sequence
 
-from offloop.bench.calm import DISTURBED, TAKEN, Block, calm_blocks, numbers, without_the_others
+from offloop.bench.calm import (
+    DISTURBED,
+    TAKEN,
+    Block,
+    calm_blocks,
+    numbers,
+    until_calm,
+    without_the_others,
+)
 
 
 def blocks(*stolen: float) -> list[dict[str, dict[str, float]]]:
@@ -20,6 +28,27 @@ def run(planned: int, *taken: float) -> int:
         assert number == len(done)
         done += blocks(taken[number] if number < len(taken) else 0)
     return len(done)
+
+
+def measured(*taken: float | None) -> tuple[int, list[float]]:
+    """Which of three measurements at most counts, if this is taken from one after the other."""
+    return until_calm(lambda number: (number, taken[number]), at_most=3)
+
+
+def test_what_was_measured_on_a_quiet_machine_is_measured_once() -> None:
+    assert measured(0.01) == (0, [0.01])
+
+
+def test_what_was_disturbed_is_measured_again_and_the_calm_one_counts() -> None:
+    assert measured(0.2, DISTURBED, 0.02) == (2, [0.2, DISTURBED, 0.02])
+
+
+def test_where_none_is_calm_the_calmest_counts_and_says_so() -> None:
+    assert measured(0.2, 0.08, 0.3) == (1, [0.2, 0.08, 0.3])
+
+
+def test_where_the_machine_does_not_tell_one_measurement_has_to_do() -> None:
+    assert measured(None) == (0, [0.0])
 
 
 def test_on_a_quiet_machine_every_block_is_judged() -> None:

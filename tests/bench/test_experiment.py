@@ -124,7 +124,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             "utilisation = 0.5",
             "utilisation = 0.5\nfrom_s = 3.5",
-            ["load: streams.report begins at from_s = 3.5, but the load lasts only 3.5 s"],
+            ["load: streams.report begins at from_s = 3.5, but the load lasts only 3 s"],
         ),
         (
             "utilisation = 0.5",

@@ -7,6 +7,7 @@ from offloop.bench.validity import (
     MAX_TAKEN,
     MAX_UTILISATION,
     Digests,
+    calibration_ours,
     validity,
 )
 from offloop.bench.verdicts import Judged
@@ -182,6 +183,15 @@ def test_a_machine_that_does_not_tell_of_its_host_is_not_held_against_the_run() 
     assert "machine_ours" not in [
         judged.id for judged in validity(loop_blocking(), [block()], SAME_BYTES, NO_QUEUES)
     ]
+
+
+def test_a_calibration_has_to_be_left_to_the_run_as_blocks_have_to() -> None:
+    def ok(taken: float | None) -> list[bool | None]:
+        return [judged.ok for judged in calibration_ours(taken)]
+
+    assert ok(MAX_TAKEN) == [True]
+    assert ok(MAX_TAKEN * 1.01) == [False]
+    assert ok(None) == []
 
 
 def test_where_overload_is_the_question_naive_may_be_overloaded_and_leave_work_undone() -> None:
