@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from offloop.bench.asking import NoAnswerError, ask
 from offloop.bench.capacity import slots_serving
 from offloop.bench.experiment import Experiment, Load
+from offloop.bench.idle import cpu_seconds
 from offloop.bench.measures import run_s
 from offloop.bench.plans import block_plan
 from offloop.bench.queueing import drain_per_s
@@ -39,7 +40,11 @@ IN_A_ROW = 12
 
 _TIMEOUT_S = 120.0
 
-_LOOK_S = 0.02
+_LOOK_S = 0.05
+
+#: Seconds in which a server's worker gives a sign of life: uvicorn's does so once in each second
+#: for which its loop runs.
+_SIGN_OF_LIFE_S = 1.2
 
 #: Seconds to wait at most for a stall to be counted. Reports too short to be one never are.
 _COUNTED_S = 1.0
@@ -123,7 +128,9 @@ class Calibrator:
     def _time(self, name: str, stream: OrderStream) -> Calibration:
         api, tier = self._setting.api, self._experiment.arms["naive"].has_tier
         at_first = None if tier else _Stalls.of(api)
-        alone_s, queue, digest = _time_alone(api, stream.order)
+        # Reports that follow each other at once are one silence.
+        pause_s = 0.0 if self._setting.arm.server.timeout_s is None else _SIGN_OF_LIFE_S
+        alone_s, queue, digest = _time_alone(api, stream.order, pause_s)
         plan = block_plan(
             self._one_at_a_time(name, stream),
             (*self._plain_requests(), name),
@@ -225,6 +232,20 @@ def warm_up(api: Service, order: ReportOrder) -> None:
         _build(api, order)
 
 
+def alone_cpu_s(setting: Setting, order: ReportOrder) -> float:
+    """Return the CPU seconds that all processes of a stack take for one report, and nothing else.
+
+    The API's part is in it, and so are the requests of the one client that waits.
+
+    Raises:
+        NoAnswerError: it was not built.
+    """
+    before = cpu_seconds(setting.stack.pids())
+    _build(setting.api, order)
+    after = cpu_seconds(setting.stack.pids())
+    return sum(after.values()) - sum(before.values())
+
+
 def _count_stalls(api: Service, expected: float) -> _Stalls:
     """Return the stalls so far, with the latest, which the monitor counts a moment later."""
     deadline = time.monotonic() + _COUNTED_S
@@ -235,7 +256,9 @@ def _count_stalls(api: Service, expected: float) -> _Stalls:
     return stalls
 
 
-def _time_alone(api: Service, order: ReportOrder) -> tuple[float, str | None, str | None]:
+def _time_alone(
+    api: Service, order: ReportOrder, pause_s: float
+) -> tuple[float, str | None, str | None]:
     """Return the seconds of the last of a few, its queue, and the SHA-256 of its file.
 
     The first one pays for what is loaded lazily.
@@ -244,6 +267,7 @@ def _time_alone(api: Service, order: ReportOrder) -> tuple[float, str | None, st
     digest: str | None = None
     job: dict[str, Any] = {}
     for _ in range(_ALONE):
+        time.sleep(pause_s)
         body = _build(api, order)
         job = json.loads(body)
         report = read_outcome(body).row("", 0.0, None)

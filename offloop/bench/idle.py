@@ -68,16 +68,21 @@ def _still_busy(what: str) -> NotIdleError:
 
 
 def _busy(pids: Callable[[], Mapping[str, Sequence[int]]]) -> list[str]:
-    before = _cpu_seconds(pids())
+    before = cpu_seconds(pids())
     time.sleep(_LOOK_S)
     return [
         name
-        for name, seconds in _cpu_seconds(pids()).items()
+        for name, seconds in cpu_seconds(pids()).items()
         if seconds - before.get(name, seconds) > IDLE_SHARE * _LOOK_S
     ]
 
 
-def _cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
+def cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
+    """Return the processor seconds that services have used so far.
+
+    Args:
+        pids: Process ids of each service; those that have ended count nothing.
+    """
     used = dict.fromkeys(pids, 0.0)
     for name, processes in pids.items():
         for pid in processes:

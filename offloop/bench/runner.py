@@ -12,7 +12,7 @@ from typing import IO, Protocol
 
 from offloop.bench.aftermath import Aftermath
 from offloop.bench.blocks import run_arm
-from offloop.bench.calibration import Calibration, Calibrator, warm_up
+from offloop.bench.calibration import Calibration, Calibrator, alone_cpu_s, warm_up
 from offloop.bench.calm import calm_blocks, numbers, until_calm, without_the_others
 from offloop.bench.capacity import slots_serving
 from offloop.bench.changes import lines_changed_by
@@ -291,6 +291,7 @@ class ExperimentRun:
         plan = self._plan(lab, arm, options.seed + number, self._experiment.load.duration_s)
         out = lab.scratch / f"{number}-{arm}"
         lab.settle()
+        shown = {} if self._experiment.table is None else self._table_measures(lab, arm)
         # Looking at every file takes time, so only where somebody wants to know.
         wanted = self._experiment.looks_at_effects
         aftermath = Aftermath(lab.arms[arm], lab.whole) if wanted else None
@@ -309,16 +310,23 @@ class ExperimentRun:
         measures = measure(run)
         if aftermath is not None:
             measures |= effect_measures(aftermath.read(run.log.reports))
-        if self._experiment.table is not None:
-            measures |= self._code_measures(arm)
+        measures |= shown
         self._note_digests(arm, run.log.reports)
         where = {"experiment": self._slug, "block": number, "arm": arm}
         self._folder.add(where, run.log.requests, run.samples, run.log.refusals, run.depths)
         return measures
 
-    def _code_measures(self, arm: str) -> dict[str, float]:
+    def _table_measures(self, lab: _Lab, arm: str) -> dict[str, float]:
+        """Measure what tables show that is no matter of the load."""
         way, inline = (self._experiment.arms[name].way for name in (arm, "naive"))
-        return {"code.changed_lines": lines_changed_by(way, inline, self._root)}
+        orders = self._experiment.load.orders
+        return {
+            "code.changed_lines": lines_changed_by(way, inline, self._root),
+            **{
+                f"{name}.alone_cpu_s": alone_cpu_s(lab.arms[arm], orders[name].order)
+                for name in self._experiment.orders_of(arm)
+            },
+        }
 
     def _note_events(self, block: int, arm: str, happened: Iterable[Happened]) -> None:
         self.result.events += [
