@@ -1,8 +1,6 @@
 """How many jobs are in the queues, over time, by the broker's own count."""
 
-import threading
 import time
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from redis import Redis, RedisError
@@ -10,6 +8,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from offloop.stack.queues import unfinished
+from offloop.stack.sampling import SamplingThread
 
 #: Seconds between samples: ten or more for each second in which a queue grows by a few jobs.
 INTERVAL_S = 0.1
@@ -30,11 +29,11 @@ class DepthSample(NamedTuple):
     jobs: int
 
 
-class DepthSampler:
-    """Counts the jobs of a broker at a fixed interval, in a thread of its own.
+class DepthSampler(SamplingThread):
+    """Counts the jobs of a broker at a fixed interval.
 
-    Use as a context manager. While the broker does not answer there are no samples: nobody knows
-    the depth then, and it is not 0.
+    While the broker does not answer there are no samples: nobody knows the depth then, and it is
+    not 0.
 
     Args:
         redis_url: The broker; None where there is none, and nothing to count.
@@ -45,8 +44,7 @@ class DepthSampler:
         self._redis_url = redis_url
         self._interval_s = interval_s
         self._samples: list[DepthSample] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="depth-sampler", daemon=True)
+        super().__init__("depth-sampler")
 
     @property
     def samples(self) -> list[DepthSample]:
@@ -54,19 +52,7 @@ class DepthSampler:
         return list(self._samples)
 
     def __enter__(self) -> Self:
-        if self._redis_url is not None:
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        return self if self._redis_url is None else super().__enter__()
 
     def _run(self) -> None:
         assert self._redis_url is not None  # noqa: S101 - not started without one

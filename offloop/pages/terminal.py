@@ -37,7 +37,8 @@ class Terminal:
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._status = self._console.status("")
+            # To draw it takes the processor from what is measured.
+            self._status = self._console.status("", refresh_per_second=1)
             self._status.start()
         return self
 

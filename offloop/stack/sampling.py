@@ -4,11 +4,14 @@ import contextlib
 import itertools
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import psutil
+
+from offloop.stack.priorities import stand_back
 
 #: Seconds between samples.
 INTERVAL_S = 0.5
@@ -37,10 +40,47 @@ class ResourceSample(NamedTuple):
     pid: int
 
 
-class ResourceSampler:
-    """Takes a sample of every service at a fixed interval, in a thread of its own.
+class SamplingThread(ABC):
+    """Looks at something again and again, in a thread of its own; use as a context manager.
 
-    Use as a context manager. A service that ends during a sample has no row in it.
+    To look takes milliseconds of a processor, which must not be those in which an API is about to
+    answer: the thread stands back.
+
+    Args:
+        name: Of the thread.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _sample(self) -> None:
+        stand_back()
+        self._run()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Look until `_stopping` is set."""
+
+
+class ResourceSampler(SamplingThread):
+    """Takes a sample of every service at a fixed interval.
+
+    A service that ends during a sample has no row in it.
 
     Args:
         pids: Gives the process ids of each service: `Stack.pids`.
@@ -55,26 +95,12 @@ class ResourceSampler:
         self._pids = pids
         self._interval_s = interval_s
         self._samples: list[ResourceSample] = []
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="resource-sampler", daemon=True)
+        super().__init__("resource-sampler")
 
     @property
     def samples(self) -> list[ResourceSample]:
         """All samples so far, in order of time."""
         return list(self._samples)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stopping.set()
-        self._thread.join()
 
     def _run(self) -> None:
         families: dict[str, list[psutil.Process]] = {}

@@ -1,7 +1,10 @@
+import os
 import sys
+import threading
 
 import pytest
 
+from offloop.stack.priorities import NICE_API, NICE_SAMPLER, NICE_WORKER
 from offloop.stack.sampling import ResourceSampler
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
@@ -51,3 +54,21 @@ def test_a_service_that_has_ended_has_no_samples(stack: Stack) -> None:
 
     assert {sample.name for sample in sampler.samples[before + 2 :]} == {"other"}
     assert all(sample.rss_bytes > 0 for sample in sampler.samples)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no niceness of its own")
+def test_whoever_takes_samples_comes_after_the_apis_and_before_the_workers() -> None:
+    niceness: dict[int, int] = {}
+
+    def pids() -> dict[str, list[int]]:
+        thread = threading.get_native_id()
+        niceness[thread] = os.getpriority(os.PRIO_PROCESS, thread)
+        return {}
+
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with ResourceSampler(pids, interval_s=0.01):
+        wait_for(lambda: niceness)
+
+    assert list(niceness.values()) == [own + NICE_SAMPLER]
+    assert NICE_API < NICE_SAMPLER < NICE_WORKER
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
