@@ -17,6 +17,7 @@ from typing import Self
 from offloop.stack import ports, processes, signals
 from offloop.stack.errors import PortTaken, ServiceDied, ServiceFailed, StackError
 from offloop.stack.lab import Lab, this_lab
+from offloop.stack.priorities import prefix
 from offloop.stack.service import Service, check_process
 
 #: Seconds between SIGTERM and SIGKILL when a process does not end by itself, unless a stack has
@@ -342,7 +343,10 @@ class Stack:
                     "another name."
                 )
             popen = subprocess.Popen(
-                ["/bin/sh", "-c", _LAUNCHER, name, log, str(nice), program, *command[1:]],
+                [
+                    *("/bin/sh", "-c", _LAUNCHER, name, log, str(nice)),
+                    *(*prefix(nice), program, *command[1:]),
+                ],
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if stdout else output,
                 stderr=self._lab.announcing(),

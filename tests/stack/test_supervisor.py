@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ import pytest
 from offloop.stack import lab, processes
 from offloop.stack.errors import PortTaken, ServiceDied, ServiceFailed, StackError
 from offloop.stack.ports import LOOPBACK, free_port
+from offloop.stack.priorities import NICE_API, NICE_WORKER
 from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
 from tests.stack.support import has_ended, stubborn, wait_for, working_in
@@ -308,6 +310,20 @@ def test_what_a_service_cannot_pass_on_reaches_its_whole_group(stack: Stack) -> 
     wait_for(lambda: all(process.status() != psutil.STATUS_STOPPED for process in family))
 
     stack.check()
+
+
+@pytest.mark.skipif(shutil.which("chrt") is None, reason="chrt, of util-linux, is not installed")
+def test_workers_run_on_what_others_leave_and_nobody_else_does(stack: Stack) -> None:
+    """From one that is merely nice, the processor is taken at the end of a slice."""
+    stack.start(
+        Service("worker", SLEEPER, nice=NICE_WORKER), Service("api", SLEEPER, nice=NICE_API)
+    )
+
+    def policy(name: str) -> int:
+        return os.sched_getscheduler(stack.pids()[name][0])
+
+    wait_for(lambda: policy("worker") == os.SCHED_IDLE)
+    assert policy("api") == os.SCHED_OTHER
 
 
 def test_niceness_is_added_to_the_labs_own_within_the_same_session(stack: Stack) -> None:
