@@ -45,7 +45,7 @@ from offloop.stack.supervisor import Stack
 EVIDENCE_S = 2.5
 
 #: How often it is calibrated at most, until others leave the machine to it.
-CALIBRATIONS = 3
+CALIBRATIONS = 5
 
 #: Seconds after an error within which a service that has died is seen to have died.
 _DEATH_SHOWS_S = 0.5
