@@ -5,6 +5,7 @@ with twenty other requests in flight. Exits with 1 if fewer than 95% of the stal
 have the name of the work, and of the request that it was done for.
 """
 
+import argparse
 import contextlib
 import signal
 import sys
@@ -163,4 +164,8 @@ def main(reports: int = REPORTS) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:2])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "reports", nargs="?", type=int, default=REPORTS, help="reports that hold each loop"
+    )
+    sys.exit(main(parser.parse_args().reports))

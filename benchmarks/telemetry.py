@@ -4,6 +4,7 @@ Requests/s of `GET /ping` at saturation with and without telemetry, in turns of 
 long an app whose event loop is blocked takes to answer a scrape.
 """
 
+import argparse
 import shutil
 import signal
 import sys
@@ -117,4 +118,8 @@ def main(rounds: int = ROUNDS) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:2])))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "rounds", nargs="?", type=int, default=ROUNDS, help="rounds of eight seconds"
+    )
+    sys.exit(main(parser.parse_args().rounds))

@@ -1,5 +1,6 @@
 """Which blocks are judged, where hosts and other programs take time now and then. Pure."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -54,7 +55,7 @@ def numbers(planned: int, blocks: Sequence[Block]) -> Iterator[int]:
     """
     yield from range(planned)
     for number in range(planned, planned + _majority(planned)):
-        if _calm(_taken(blocks)) >= _majority(planned):
+        if _calm(taken_in(blocks)) >= _majority(planned):
             return
         yield number
 
@@ -71,7 +72,7 @@ def calm_blocks(blocks: Sequence[Block], planned: int) -> list[int]:
         of the arms that run in every block, but as many as more than half of those planned in any
         case: then the calmest.
     """
-    taken = _taken(blocks)
+    taken = taken_in(blocks)
     calmest = sorted(range(len(blocks)), key=taken.__getitem__)
     return sorted(calmest[: max(_majority(planned), _calm(taken))])
 
@@ -85,20 +86,24 @@ def without_the_others(blocks: Sequence[Block], kept: Sequence[int]) -> list[dic
     ]
 
 
+def taken_in(blocks: Sequence[Block]) -> list[float]:
+    """Return the share of each block that was taken from the arm that lost most.
+
+    Of those arms that ran most often: one that is shown once decides about nothing, and a block
+    that has no others is none. 0 where it is not known.
+    """
+    ran = Counter(arm for block in blocks for arm in block)
+    compared = {arm for arm, times in ran.items() if times == max(ran.values())}
+    return [
+        max((block[arm][TAKEN] for arm in both if TAKEN in block[arm]), default=0.0)
+        for block in blocks
+        if (both := compared & block.keys())
+    ]
+
+
 def _majority(planned: int) -> int:
     return planned // 2 + 1
 
 
 def _calm(taken: Sequence[float]) -> int:
     return sum(map(is_calm, taken))
-
-
-def _taken(blocks: Sequence[Block]) -> list[float]:
-    """Return the share that was taken in each block from those arms that run in all of them."""
-    compared = set(blocks[0]).intersection(*blocks[1:]) if blocks else set()
-    return [_worst({arm: block[arm] for arm in compared}) for block in blocks]
-
-
-def _worst(block: Block) -> float:
-    """Return the share that was taken from the arm that lost most; 0 where it is not known."""
-    return max((arm[TAKEN] for arm in block.values() if TAKEN in arm), default=0.0)

@@ -89,7 +89,7 @@ class Options:
         """Return the passes over all arms of one experiment."""
         return self.blocks or experiment.blocks
 
-    def numbers(self, experiment: Question, result: ExperimentResult) -> Iterator[int]:
+    def block_numbers(self, experiment: Question, result: ExperimentResult) -> Iterator[int]:
         """Yield the number of each block that is to be run, while the result gets those that were.
 
         Whoever asks for a number of blocks gets that number.
@@ -174,7 +174,7 @@ class ExperimentRun:
             ExperimentError: it asks for evidence of a process that there is not.
         """
         with self._lab() as lab:
-            for number in options.numbers(self._experiment, self.result):
+            for number in options.block_numbers(self._experiment, self.result):
                 self._run_block(lab, number, options)
             self._gather_evidence(lab, options.seed)
             self._reporter.step("stopping everything")

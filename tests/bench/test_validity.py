@@ -1,5 +1,6 @@
 import pytest
 
+from offloop.bench.calm import TAKEN
 from offloop.bench.events import Event
 from offloop.bench.experiment import Experiment
 from offloop.bench.validity import (
@@ -8,6 +9,7 @@ from offloop.bench.validity import (
     MAX_UTILISATION,
     Digests,
     calibration_ours,
+    machine_ours,
     validity,
 )
 from offloop.bench.verdicts import Judged
@@ -183,6 +185,20 @@ def test_a_machine_that_does_not_tell_of_its_host_is_not_held_against_the_run() 
     assert "machine_ours" not in [
         judged.id for judged in validity(loop_blocking(), [block()], SAME_BYTES, NO_QUEUES)
     ]
+
+
+def test_what_was_taken_from_an_arm_that_is_shown_once_is_not_held_against_the_run() -> None:
+    ours = {arm: {TAKEN: 0.0} for arm in ARMS}
+    stolen = {arm: {TAKEN: 2 * MAX_TAKEN} for arm in ARMS}
+    once = {"once": {TAKEN: 2 * MAX_TAKEN}}
+
+    def ok(*blocks: dict[str, dict[str, float]]) -> list[bool | None]:
+        return [judged.ok for judged in machine_ours(blocks)]
+
+    assert ok({**ours, **once}, ours) == [True]
+    # The block that it ran in may have been left out.
+    assert ok(once, ours, ours) == [True]
+    assert ok(once, stolen, stolen) == [False]
 
 
 def test_a_calibration_has_to_be_left_to_the_run_as_blocks_have_to() -> None:

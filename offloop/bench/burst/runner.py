@@ -48,7 +48,7 @@ class BurstRun:
             BurstError: the program could not do its work.
         """
         with Stack(self._folder.path / "logs" / self._slug) as stack:
-            for number in options.numbers(self._experiment, self.result):
+            for number in options.block_numbers(self._experiment, self.result):
                 self._run_block(stack, number, options.said(self._experiment, number))
         planned = options.blocks_of(self._experiment)
         self.result.judged_blocks = calm_blocks(self.result.blocks, planned)
