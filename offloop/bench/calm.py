@@ -1,4 +1,4 @@
-"""Which blocks are judged, where hosts and other programs take time now and then. Pure."""
+"""What counts as calm, and is judged, where hosts and other programs take time now and then."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -12,35 +12,28 @@ from offloop.stack.sampling import ResourceSample, ResourceSampler
 _USED = ("user", "nice", "system")
 
 
-class Watch:
+class Watch(ResourceSampler):
     """Samples what the lab uses, and works out what others had of the machine meanwhile.
 
-    Use as a context manager. It belongs outside of all that is measured: as soon as it has been
-    left, nobody takes samples any more of what the lab itself does next.
+    It belongs outside of all that is measured: as soon as it has been left, nobody takes samples
+    any more of what the lab itself does next.
 
     Args:
         pids: Gives the process ids of everything that belongs to the lab, by name.
+
+    Attributes:
+        taken: The share of the machine that others had; None until it is over, or if no time
+            passed.
     """
 
     def __init__(self, pids: Callable[[], Mapping[str, Sequence[int]]]) -> None:
-        self._sampler = ResourceSampler(pids)
+        super().__init__(pids)
+        self.taken: float | None = None
         self._before: Any = None
-        self._taken: float | None = None
-
-    @property
-    def samples(self) -> list[ResourceSample]:
-        """Of everything that belongs to the lab, in order of time."""
-        return self._sampler.samples
-
-    @property
-    def taken(self) -> float | None:
-        """The share of the machine that others had; None until it is over, or if no time passed."""
-        return self._taken
 
     def __enter__(self) -> Self:
         self._before = psutil.cpu_times()
-        self._sampler.__enter__()
-        return self
+        return super().__enter__()
 
     def __exit__(
         self,
@@ -48,8 +41,8 @@ class Watch:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._sampler.__exit__(kind, error, traceback)
-        self._taken = taken_share(self._before, psutil.cpu_times(), self.samples)
+        super().__exit__(kind, error, traceback)
+        self.taken = taken_share(self._before, psutil.cpu_times(), self.samples)
 
 
 def taken_share(before: Any, after: Any, samples: Sequence[ResourceSample]) -> float | None:  # noqa: ANN401 - differs by system

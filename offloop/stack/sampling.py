@@ -17,8 +17,8 @@ from offloop.stack.priorities import stand_back
 INTERVAL_S = 0.5
 
 #: Samples between two looks at the process table, which take ten times as long and are seen in the
-#: p99 of the services. New processes are found then; sooner, after one has ended; and at the end.
-_LOOK_EVERY = 16
+#: p99 of the services.
+LOOK_EVERY = 16
 
 
 class ResourceSample(NamedTuple):
@@ -86,15 +86,19 @@ class ResourceSampler(SamplingThread):
     Args:
         pids: Gives the process ids of each service: `Stack.pids`.
         interval_s: Seconds between samples.
+        look_every: Samples between two looks at the process table. New processes are found then;
+            sooner, after one has ended; and at the end.
     """
 
     def __init__(
         self,
         pids: Callable[[], Mapping[str, Sequence[int]]],
         interval_s: float = INTERVAL_S,
+        look_every: int = LOOK_EVERY,
     ) -> None:
         self._pids = pids
         self._interval_s = interval_s
+        self._look_every = look_every
         self._samples: list[ResourceSample] = []
         super().__init__("resource-sampler")
 
@@ -108,7 +112,7 @@ class ResourceSampler(SamplingThread):
         ended: set[str] = set()
         last = False
         for number in itertools.count():
-            if number % _LOOK_EVERY == 0 or ended or last:
+            if number % self._look_every == 0 or ended or last:
                 families = self._families()
                 ended -= families.keys()
             for name, family in families.items():

@@ -82,3 +82,9 @@ def test_all_work_is_measured_in_all_arms(experiment: dict[str, Any]) -> None:
         for measures in block.values():
             assert {f"{work}.speedup" for work in WORK} <= measures.keys()
     assert "(not measured)" not in experiment["gain"] + experiment["price"]
+
+
+def test_processes_cost_memory_that_threads_do_not(experiment: dict[str, Any]) -> None:
+    memory = {arm: experiment["arms"][arm]["pool.memory_peak_bytes"] for arm in ("naive", "fixed")}
+
+    assert memory["fixed"] > memory["naive"] > 0

@@ -1,6 +1,7 @@
 import os
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,15 @@ GREEDY_PARENT = f"""
 import subprocess, sys
 subprocess.run([sys.executable, "-c", "x = b'x' * {HELD_BYTES}; print('holding', flush=True)\\n"
     "while True: pass"])
+"""
+
+#: Its child starts when it is told to.
+LATE_PARENT = f"""
+import pathlib, subprocess, sys, time
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+subprocess.run([sys.executable, "-c", "x = b'x' * {HELD_BYTES}; print('holding', flush=True)\\n"
+    "import time; time.sleep(600)"])
 """
 
 
@@ -54,6 +64,26 @@ def test_a_service_that_has_ended_has_no_samples(stack: Stack) -> None:
 
     assert {sample.name for sample in sampler.samples[before + 2 :]} == {"other"}
     assert all(sample.rss_bytes > 0 for sample in sampler.samples)
+
+
+@pytest.mark.parametrize("look_every", [1, 1_000_000])
+def test_a_process_that_starts_meanwhile_counts_from_the_next_look_on_the_end_at_the_latest(
+    stack: Stack, tmp_path: Path, look_every: int
+) -> None:
+    """The processes of a pool start when the first work comes."""
+    told = tmp_path / "told"
+    stack.start(Service("late", (sys.executable, "-c", LATE_PARENT, str(told))))
+
+    with ResourceSampler(stack.pids, interval_s=0.02, look_every=look_every) as sampler:
+        wait_for(lambda: sampler.samples)
+        told.touch()
+        wait_for(lambda: "holding" in (stack.log_dir / "late.log").read_text())
+        before = len(sampler.samples)
+        wait_for(lambda: len(sampler.samples) > before + 5)
+        meanwhile = sampler.samples[-1]
+
+    assert (meanwhile.rss_bytes > HELD_BYTES) == (look_every == 1)
+    assert sampler.samples[-1].rss_bytes > HELD_BYTES
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no niceness of its own")

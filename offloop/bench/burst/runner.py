@@ -66,7 +66,8 @@ class BurstRun:
             self._reporter.step(f"{said}: {arm}")
             arguments = command(self._experiment.burst, self._experiment.arms[arm])
             before = Processors.now()
-            with ResourceSampler(stack.pids) as sampler:
+            # Its processes start while it runs, and there is no API that a look could hold up.
+            with ResourceSampler(stack.pids, look_every=1) as sampler:
                 done = run_program(stack, arm, arguments, self._root)
             taken = Processors.now().taken_since(before)
             self._note(arm, done)
