@@ -28,6 +28,10 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Seconds. A guard against hanging: five times what the slowest step of these tests may take.
 HANG_S = 60.0
 
+#: Seconds after which a client does not use a connection again. The servers close it after 5, and a
+#: request that is on its way just then is lost.
+IDLE_LIMIT_S = 1.0
+
 NAIVE = catalog.WAYS["naive_app.reports"]
 FIXED = catalog.WAYS["fixed_app.reports"]
 
@@ -105,7 +109,8 @@ def open_shop(logs: Path, environment: Mapping[str, str]) -> Iterator[Shop]:
 def client_of(service: Service) -> httpx.Client:
     """A client without a proxy, and with a timeout that only a hanging server meets."""
     assert service.url is not None
-    return httpx.Client(base_url=service.url, timeout=HANG_S, trust_env=False)
+    limits = httpx.Limits(keepalive_expiry=IDLE_LIMIT_S)
+    return httpx.Client(base_url=service.url, timeout=HANG_S, trust_env=False, limits=limits)
 
 
 def order(client: httpx.Client, spec: Mapping[str, str]) -> Json:

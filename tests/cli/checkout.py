@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -61,10 +62,11 @@ class Checkout:
         return read_run(self.runs / "latest")
 
     def change_experiment(self, *changes: tuple[str, str]) -> None:
+        """Replace what patterns match, each of them in one place."""
         text = self.experiment.read_text()
-        for old, new in changes:
-            assert old in text
-            text = text.replace(old, new)
+        for pattern, new in changes:
+            text, found = re.subn(pattern, new, text, flags=re.MULTILINE)
+            assert found == 1, pattern
         self.experiment.write_text(text)
 
     def run(

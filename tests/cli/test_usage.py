@@ -50,7 +50,7 @@ def test_a_wrong_argument_is_named_with_what_is_allowed(arguments: list[str], sa
 def test_a_broken_experiment_is_named_before_anything_starts(
     checkout: Checkout, command: list[str]
 ) -> None:
-    checkout.change_experiment(("drain_s = 10", "drian_s = 10"))
+    checkout.change_experiment(("^drain_s", "drian_s"))
 
     done = checkout.run(*command)
 

@@ -183,14 +183,16 @@ def held(rungs: Rungs, name: str, step: Step) -> Iterator[Future[httpx.Response]
         at_work.set()
         assert go_on.wait(HANG_S)
 
-    rungs.steps.set(Trap(step, hold, slots=[name]))
+    trap = rungs.steps.set(Trap(step, hold, slots=[name]))
     with ThreadPoolExecutor(1) as customer:
         ordered = customer.submit(rungs.client(name).post, "/reports", json=DAY)
         try:
-            assert at_work.wait(HANG_S)
+            wait_for(lambda: at_work.is_set() or (ordered.done() and ordered.exception()))
+            assert at_work.is_set(), ordered.exception()
             yield ordered
         finally:
             go_on.set()
+            rungs.steps.remove(trap)
 
 
 #: On the loop of the server while it writes, or not.

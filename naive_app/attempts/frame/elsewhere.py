@@ -21,6 +21,10 @@ _NICE = 19
 #: Seconds; as long as a worker of the job tier may take.
 _TIMEOUT_S = 600.0
 
+#: Seconds after which a connection is not used again. The service closes it after 5, and a request
+#: that is on its way just then is lost.
+_IDLE_LIMIT_S = 1.0
+
 #: Times the client tries to connect before it gives up, at 0, 0.5, 1.5, 3.5, 7.5 … seconds.
 _TRIES = 6
 
@@ -37,7 +41,11 @@ async def report_service(app: FastAPI) -> AsyncIterator[None]:
         )
         os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
         try:
-            transport = httpx.AsyncHTTPTransport(uds=str(socket), retries=_TRIES)
+            transport = httpx.AsyncHTTPTransport(
+                uds=str(socket),
+                retries=_TRIES,
+                limits=httpx.Limits(keepalive_expiry=_IDLE_LIMIT_S),
+            )
             async with httpx.AsyncClient(
                 transport=transport, base_url="http://reports", timeout=_TIMEOUT_S
             ) as client:
