@@ -34,9 +34,9 @@ _UTILISATION = 0.5
 #: Reports before that, without load.
 _ALONE = 2
 
-#: Reports for each slot by which it is timed how fast they drain a queue. How long a slot takes to
-#: its next job varies by tens of milliseconds, so that their mean needs some.
-IN_A_ROW = 12
+#: Reports by which it is timed how fast slots drain a queue. How long a slot takes to its next job
+#: varies by tens of milliseconds, and every seventh or so has a full garbage collection in it.
+IN_A_ROW = 24
 
 _TIMEOUT_S = 120.0
 
@@ -71,6 +71,14 @@ class Calibration(NamedTuple):
     queue: str | None
     sha256: str | None
     drain_per_s: Mapping[int, float]
+
+    def at_pace(self, pace: float) -> Self:
+        """Return what it costs on a machine that is as many times as fast."""
+        return self._replace(
+            run_s=self.run_s / pace,
+            blocked_s=None if self.blocked_s is None else self.blocked_s / pace,
+            drain_per_s={slots: drain * pace for slots, drain in self.drain_per_s.items()},
+        )
 
 
 class _Stalls(NamedTuple):
@@ -125,6 +133,30 @@ class Calibrator:
             self._setting.wait_until_empty()
         return found
 
+    def calibrate_again(self, before: Mapping[str, Calibration]) -> dict[str, Calibration]:
+        """Return what reports cost by now, of streams for which it is known how fast slots drain.
+
+        Only the slots that there are at first are timed, which takes a second or two: what else
+        was calibrated changes as they do.
+
+        Args:
+            before: What was found at first, by stream.
+
+        Raises:
+            GeneratorError: the load could not be sent.
+            NoAnswerError: a report was not built.
+            NotIdleError: reports are still being built after all have been timed.
+        """
+        found = {}
+        for name, first in before.items():
+            if first.queue is None or not first.drain_per_s:
+                found[name] = first
+                continue
+            slots = slots_serving([first.queue], self._setting.pools)
+            drain = self._drain(name, slots, first.run_s)
+            found[name] = first.at_pace(drain / first.drain_per_s[slots])
+        return found
+
     def _time(self, name: str, stream: OrderStream) -> Calibration:
         api, tier = self._setting.api, self._experiment.arms["naive"].has_tier
         at_first = None if tier else _Stalls.of(api)
@@ -165,26 +197,27 @@ class Calibrator:
                     if wanted.slots != pools[pool].slots:
                         cleanup.enter_context(scaled(self._setting, pool, wanted.slots))
                 # The first report of a new slot pays for what is loaded lazily.
-                self._order_at_once(name, _ALONE * scaled_slots, alone_s)
+                self._order_at_once(name, scaled_slots, _ALONE * scaled_slots, alone_s)
                 found[scaled_slots] = self._drain(name, scaled_slots, alone_s)
         return found
 
     def _drain(self, name: str, slots: int, alone_s: float) -> float:
         """Return how many reports so many slots build in a second that never wait for one."""
-        number = IN_A_ROW * slots
-        reports = self._order_at_once(name, number, alone_s)
+        reports = self._order_at_once(name, slots, IN_A_ROW, alone_s)
         ends = [row.finished_at for row in reports if row.finished_at is not None]
         found = drain_per_s((datetime.fromisoformat(end).timestamp() for end in ends), slots)
         if found is None:
             raise NoAnswerError(
-                f"Of {number} reports of the stream {name} that were ordered at once, "
+                f"Of {IN_A_ROW} reports of the stream {name} that were ordered at once, "
                 f"{self._setting.api.name} built {len(ends)} in time: how fast {slots} slots drain "
                 "their queue cannot be told. See the logs."
             )
         return found
 
-    def _order_at_once(self, name: str, number: int, alone_s: float) -> Sequence[ReportRow]:
-        duration_s = number * alone_s
+    def _order_at_once(
+        self, name: str, slots: int, number: int, alone_s: float
+    ) -> Sequence[ReportRow]:
+        duration_s = number * alone_s / slots
         plan = block_plan(
             self._experiment.load,
             (*self._plain_requests(), name),
@@ -199,7 +232,7 @@ class Calibrator:
             for stream in plan.streams
         ]
         log = self._generator.run(
-            plan.model_copy(update={"streams": streams}), self._out / f"{name}-{number}-at-once"
+            plan.model_copy(update={"streams": streams}), self._out / f"{name}-{slots}-{number}"
         )
         self._setting.wait_until_empty()
         return log.reports

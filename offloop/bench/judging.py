@@ -11,6 +11,13 @@ from offloop.bench.table import ArmTable, fill
 from offloop.bench.verdicts import Judged, experiment_verdict, judge
 
 
+def with_predictions(result: ExperimentResult) -> list[dict[str, Measures]]:
+    """Return the blocks of a result, each with what was predicted for it."""
+    predicted: Sequence[Measures] = result.predicted_blocks or [{}] * len(result.blocks)
+    both = zip(result.blocks, predicted, strict=True)
+    return [{**block, PREDICTED: found} for block, found in both]
+
+
 def judge_experiment(
     result: ExperimentResult,
     question: Question,
@@ -23,15 +30,16 @@ def judge_experiment(
     Args:
         result: Holds the blocks; the rest is written into it.
         question: Says what is expected, and how to tell it.
-        blocks: Those of the result that are judged, with what theory predicts, if anything.
+        blocks: Those of the result that are judged, with what was predicted for them.
         checks: Whether the measurement is valid.
         table: What to show instead of all measures of all arms, if anything.
     """
     result.arms = {
         arm: _medians([block[arm] for block in blocks if arm in block]) for arm in result.blocks[0]
     }
+    result.predicted = _medians([block[PREDICTED] for block in blocks if PREDICTED in block])
     # What must never happen must not happen in a block that was disturbed, either.
-    every = [{**block, PREDICTED: result.predicted} for block in result.blocks]
+    every = with_predictions(result)
     result.expectations = [
         judge(limit, every if limit.every_block else blocks) for limit in question.expect
     ]
@@ -45,5 +53,5 @@ def judge_experiment(
 
 def _medians(blocks: Sequence[Measures]) -> dict[str, float]:
     # As with what is judged: no median of those blocks only that happened to have the measure.
-    names = set(blocks[0]).intersection(*blocks[1:])
+    names = set(blocks[0]).intersection(*blocks[1:]) if blocks else set()
     return {name: median(block[name] for block in blocks) for name in sorted(names)}

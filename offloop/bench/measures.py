@@ -193,6 +193,7 @@ def _stream_measures(stream: str, summary: StreamSummary) -> dict[str, float | N
             f"{stream}.max_ms": summary.response_ms.max,
             f"{stream}.service_p50_ms": summary.service_ms.p50,
             f"{stream}.service_p99_ms": summary.service_ms.p99,
+            f"{stream}.dispatch_lag_p90_ms": summary.dispatch_lag_ms.p90,
             f"{stream}.dispatch_lag_p99_ms": summary.dispatch_lag_ms.p99,
         }
     return measures

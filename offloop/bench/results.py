@@ -59,7 +59,10 @@ class ExperimentResult(BaseModel):
     judged_blocks: list[int] = Field(default_factory=list)
     expectations: list[Judged] = Field(default_factory=list)
     validity: list[Judged] = Field(default_factory=list)
+    #: What theory predicted, median over blocks.
     predicted: dict[str, float] = Field(default_factory=dict)
+    #: The same of each block, on record before its load began.
+    predicted_blocks: list[dict[str, float]] = Field(default_factory=list)
     events: list[EventResult] = Field(default_factory=list)
     #: The experiment's own table, where it has one.
     table: FilledTable | None = None

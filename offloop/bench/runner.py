@@ -19,9 +19,8 @@ from offloop.bench.changes import lines_changed_by
 from offloop.bench.effects import effect_measures
 from offloop.bench.events import Happened
 from offloop.bench.experiment import Evidence, Experiment
-from offloop.bench.expressions import PREDICTED, Measures
 from offloop.bench.idle import wait_until_quiet
-from offloop.bench.judging import judge_experiment
+from offloop.bench.judging import judge_experiment, with_predictions
 from offloop.bench.measures import measure
 from offloop.bench.observed import Schedule
 from offloop.bench.observer import Observer, observer_of
@@ -116,17 +115,22 @@ class _Lab:
         arms: The services behind each arm that is there now.
         generator: Sends the load.
         scratch: A temporary folder.
-        rates: Orders per second of each stream of them.
-        whole: The SHA-256 of each report that is ordered, as it is when nothing disturbs the work.
+        calibrated: What a report of each stream of orders costs, as it was found at first.
+        rates: Orders per second of each stream of them, in the current block.
         scraping: When metrics are scraped; None where they are not.
     """
 
     arms: dict[str, Setting]
     generator: Generator
     scratch: Path
-    rates: Mapping[str, float]
-    whole: Collection[str]
+    calibrated: Mapping[str, Calibration]
+    rates: dict[str, float]
     scraping: Schedule | None
+
+    @property
+    def whole(self) -> Collection[str]:
+        """The SHA-256 of each report that is ordered, as it is when nothing disturbs the work."""
+        return {found.sha256 for found in self.calibrated.values() if found.sha256}
 
     def settle(self) -> None:
         """Return once no stack has anything left to do: all arms share one machine.
@@ -192,11 +196,10 @@ class ExperimentRun:
             )
             cleanup.enter_context(_dead_named(arms))
             calibrated = self._calibrate(generator, arms, stack.folder / "calibration")
-            rates = {name: self._rate(name, found) for name, found in calibrated.items()}
+            rates = self._rates(calibrated)
             self._note(calibrated, rates)
-            whole = {found.sha256 for found in calibrated.values() if found.sha256}
             scraping = self._scraping(calibrated)
-            yield _Lab(dict(arms), generator, stack.folder, rates, whole, scraping)
+            yield _Lab(dict(arms), generator, stack.folder, calibrated, rates, scraping)
 
     def _calibrate(
         self, generator: Generator, arms: Mapping[str, Setting], out: Path
@@ -221,6 +224,29 @@ class ExperimentRun:
         found, taken = until_calm(calibrate, CALIBRATIONS)
         self.result.load["calibration"] = {"taken_share": min(taken), "times": len(taken)}
         return found
+
+    def _calibrate_again(self, lab: _Lab, number: int) -> None:
+        """Let rates and predictions of a block follow the machine, if they are of how fast it is.
+
+        One whose processors are shared changes its speed by a quarter within a minute, with nothing
+        taken from it that could be seen.
+        """
+        if not any(found.drain_per_s for found in lab.calibrated.values()):
+            return
+        self._reporter.step(f"before block {number + 1}: how fast is the machine now?")
+        lab.settle()
+        calibrator = Calibrator(
+            lab.generator,
+            lab.arms["naive"],
+            self._experiment,
+            lab.scratch / f"calibration-{number}",
+        )
+        calibrated = calibrator.calibrate_again(lab.calibrated)
+        lab.rates.update(self._rates(calibrated))
+        self.result.predicted = predictions(self._experiment, calibrated, lab.rates)
+
+    def _rates(self, calibrated: Mapping[str, Calibration]) -> dict[str, float]:
+        return {name: self._rate(name, found) for name, found in calibrated.items()}
 
     def _rate(self, stream: str, calibration: Calibration) -> float:
         queue = calibration.queue
@@ -258,6 +284,10 @@ class ExperimentRun:
         return block_plan(self._experiment.load, streams, url, lab.rates, seed, duration_s)
 
     def _run_block(self, lab: _Lab, number: int, options: Options) -> None:
+        if number:
+            self._calibrate_again(lab, number)
+        self.result.predicted_blocks.append(self.result.predicted)
+        self._folder.checkpoint()
         # Every other block runs backwards, so that a machine that slows down or speeds up
         # meanwhile favours no arm.
         arms = self._experiment.arms
@@ -359,10 +389,7 @@ class ExperimentRun:
     def _judge(self, planned: int) -> None:
         result = self.result
         result.judged_blocks = calm_blocks(result.blocks, planned)
-        calm = without_the_others(result.blocks, result.judged_blocks)
-        blocks: list[dict[str, Measures]] = [
-            {**block, PREDICTED: result.predicted} for block in calm
-        ]
+        blocks = without_the_others(with_predictions(result), result.judged_blocks)
         checks = validity(self._experiment, blocks, self._digests, self._queues)
         if self._experiment.predict:
             calibration = result.load.get("calibration", {})

@@ -115,7 +115,7 @@ def reports(seen_p95_ms: float) -> dict[str, float]:
     return {
         "report.offered": 3,
         "report.sent": 3,
-        "report.dispatch_lag_p99_ms": 2.0,
+        "report.dispatch_lag_p90_ms": 2.0,
         "report.finished": 3,
         "report.run_p50_ms": 600.0,
         "report.seen_p95_ms": seen_p95_ms,

@@ -1,6 +1,6 @@
 """From blocks to a judged result: pure."""
 
-from offloop.bench.judging import judge_experiment
+from offloop.bench.judging import judge_experiment, with_predictions
 from offloop.bench.results import ExperimentResult
 from offloop.bench.verdicts import Verdict
 from tests.bench.support import loop_blocking
@@ -37,10 +37,16 @@ def test_what_every_block_must_keep_may_be_held_against_what_was_predicted() -> 
     )
     blocks = [{"fixed": {"deep": 10.0}}, {"fixed": {"deep": 12.0}}, {"fixed": {"deep": 9.0}}]
     found = ExperimentResult(
-        verdict=Verdict.NO_VERDICT, title="", load={}, blocks=blocks, predicted={"deep": 10.0}
+        verdict=Verdict.NO_VERDICT,
+        title="",
+        load={},
+        blocks=blocks,
+        predicted_blocks=[{"deep": 10.0}, {"deep": 8.0}, {"deep": 11.0}],
     )
+    first, _, third = with_predictions(found)
 
     # The second block was disturbed, and is not judged otherwise.
-    judge_experiment(found, question, [blocks[0], blocks[2]], [])
+    judge_experiment(found, question, [first, third], [])
 
-    assert [judged.observed for judged in found.expectations] == [1.2]
+    assert [judged.observed for judged in found.expectations] == [1.5]
+    assert found.predicted == {"deep": 10.5}

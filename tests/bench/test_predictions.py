@@ -40,6 +40,12 @@ def test_what_was_not_calibrated_is_not_predicted(queue_growth: Experiment) -> N
     assert found.keys() == {"queue.depth_max"}
 
 
+def test_a_machine_that_is_half_as_fast_drains_half_as_much_and_takes_twice_as_long() -> None:
+    slow = CALIBRATED._replace(blocked_s=0.05).at_pace(0.5)
+
+    assert (slow.run_s, slow.blocked_s, slow.drain_per_s) == (0.2, 0.1, {1: 4.0, 2: 7.0})
+
+
 def test_a_loop_is_predicted_by_how_long_it_is_held() -> None:
     experiment = find_experiments(EXPERIMENTS, ("loop_blocking",))["loop_blocking"]
     assert isinstance(experiment, Experiment)

@@ -38,6 +38,15 @@ def test_without_a_limit_the_queue_grows_about_as_predicted_and_nobody_is_told(
     assert set(of_every_block(experiment, "naive", "report.failed")) == {0}
 
 
+def test_predictions_are_made_anew_for_every_block(experiment: dict[str, Any]) -> None:
+    predicted = experiment["predicted_blocks"]
+
+    assert len(predicted) == len(experiment["blocks"])
+    # No two calibrations take the same number of nanoseconds.
+    assert len({block[DRAIN] for block in predicted}) == len(predicted)
+    assert {block["queue.depth_max"] for block in predicted} == {10}
+
+
 def test_with_a_limit_the_queue_never_holds_more_and_somebody_is_told(
     experiment: dict[str, Any],
 ) -> None:

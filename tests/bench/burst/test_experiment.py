@@ -54,7 +54,7 @@ def test_a_file_with_bursts_is_an_experiment_without_services() -> None:
             ["burst: there is no key 'tasks'", "there is work, pieces, repeats"],
         ),
         ("pieces = 4", "pieces = 1", ["burst.pieces", "greater than or equal to 2"]),
-        ("repeats = 3", "repeats = 0", ["burst.repeats", "greater than 0"]),
+        ("repeats = 5", "repeats = 0", ["burst.repeats", "greater than 0"]),
         (
             '"gzip", "parquet"',
             '"zip", "parquet"',
