@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean, median
@@ -50,15 +51,39 @@ def _service(name: str, factory: str, site: Site) -> Service:
     return replace(service, command=(*service.command, "--factory"), ready=ready)
 
 
-def _cost(stack: Stack, services: Mapping[str, Service], rounds: int) -> tuple[float, bool]:
-    """Return the median share of the rate that telemetry leaves, and whether it means anything."""
-    pids = {name: stack.pids()[name][0] for name in services}
+@contextmanager
+def _running(names: Iterable[str]) -> Iterator[tuple[Stack, Mapping[str, Service]]]:
+    with TemporaryDirectory() as folder, Stack(Path(folder) / "logs", disposable=True) as stack:
+        site = Site(project_root(), stack.folder / "files", None)
+        services = {name: _service(name, _APPS[name], site) for name in names}
+        stack.start(*services.values())
+        yield stack, services
+
+
+def _cost(rounds: int) -> tuple[float, bool]:
+    """Return the median share of the rate that telemetry leaves, and whether it means anything.
+
+    Each round has processes of its own: one and the same app is up to a tenth faster in one process
+    than in the next, for as long as it lives.
+    """
     shares, saturated = [], True
-    for name in services:
-        stack.signal(name, signal.SIGSTOP)
     for number in range(rounds):
-        rates: dict[str, list[float]] = {name: [] for name in services}
-        cores: dict[str, list[float]] = {name: [] for name in services}
+        rates, cores = _round()
+        shares.append(rates["with"] / rates["without"])
+        saturated = saturated and min(cores.values()) >= SATURATED
+        said = (f"{name} {rates[name]:,.0f} /s at {cores[name]:.0%}" for name in rates)
+        print(f"{number + 1:2}  {shares[-1]:.3f}  ", *said)
+    return median(shares), saturated
+
+
+def _round() -> tuple[dict[str, float], dict[str, float]]:
+    """Return requests/s, and the share of a core that was used for them, of each app."""
+    rates: dict[str, list[float]] = {name: [] for name in _APPS}
+    cores: dict[str, list[float]] = {name: [] for name in _APPS}
+    with _running(_APPS) as (stack, services):
+        pids = {name: stack.pids()[name][0] for name in services}
+        for name in services:
+            stack.signal(name, signal.SIGSTOP)
         for name in _TURNS:
             # Nobody else takes a share of the machine, not even with a heartbeat.
             stack.signal(name, signal.SIGCONT)
@@ -67,18 +92,10 @@ def _cost(stack: Stack, services: Mapping[str, Service], rounds: int) -> tuple[f
             stack.signal(name, signal.SIGSTOP)
             rates[name].append(rate)
             cores[name].append(used)
-        shares.append(mean(rates["with"]) / mean(rates["without"]))
-        saturated = saturated and all(mean(used) >= SATURATED for used in cores.values())
-        print(
-            f"{number + 1:2}  {shares[-1]:.3f}  ",
-            *(
-                f"{name} {mean(rates[name]):,.0f} /s at {mean(cores[name]):.0%}"
-                for name in services
-            ),
-        )
-    for name in services:
-        stack.signal(name, signal.SIGCONT)
-    return median(shares), saturated
+    return (
+        {name: mean(found) for name, found in rates.items()},
+        {name: mean(found) for name, found in cores.items()},
+    )
 
 
 def _slowest_scrape_s(service: Service) -> float:
@@ -103,11 +120,8 @@ def main(rounds: int = ROUNDS) -> int:
     if shutil.which("wrk") is None:
         print("This benchmark needs wrk; on Debian: apt install wrk", file=sys.stderr)
         return 2
-    with TemporaryDirectory() as folder, Stack(Path(folder) / "logs") as stack:
-        site = Site(project_root(), stack.folder / "files", None)
-        services = {name: _service(name, factory, site) for name, factory in _APPS.items()}
-        stack.start(*services.values())
-        share, saturated = _cost(stack, services, rounds)
+    share, saturated = _cost(rounds)
+    with _running(["with"]) as (_, services):
         slowest_s = _slowest_scrape_s(services["with"])
     print(f"\nrequests/s with telemetry, of those without:  {share:.3f}  (at least {OF_RATE})")
     print(f"slowest scrape of a blocked app:              {slowest_s * 1000:.0f} ms", end="")

@@ -1,5 +1,6 @@
 """The broker of a worker process."""
 
+import gc
 from collections.abc import Callable, Iterable, Sequence
 
 import dramatiq
@@ -31,6 +32,19 @@ class MetricsServer(Middleware):
     ) -> None:
         """Start serving; an answer on the port also tells a supervisor that the worker is up."""
         telemetry.serve_metrics_as_set()
+
+
+class FrozenStart(Middleware):
+    """Keeps out of garbage collections what was loaded before the first message, as the apps do."""
+
+    def before_worker_boot(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002 - Dramatiq passes both
+        worker: dramatiq.Worker,  # noqa: ARG002
+    ) -> None:
+        """Freeze it: walking all of it took half as long as every seventh short report."""
+        gc.collect()
+        gc.freeze()
 
 
 class SlotName(Middleware):
@@ -111,7 +125,10 @@ def make_broker(settings: TierSettings, *middleware: Middleware) -> TierBroker:
         middleware: What one tier needs and another does not.
     """
     telemetry.logs.configure()
-    common = (CurrentMessage(), JobLogs(), JobMetrics(), SlotName(), MetricsServer(), IdleStep())
+    common = (
+        *(CurrentMessage(), JobLogs(), JobMetrics(), SlotName()),
+        *(FrozenStart(), MetricsServer(), IdleStep()),
+    )
     broker = TierBroker(settings, [*common, *middleware])
     for queue in Queue:
         broker.declare_queue(queue)

@@ -35,7 +35,7 @@ _UTILISATION = 0.5
 _ALONE = 2
 
 #: Reports by which it is timed how fast slots drain a queue. How long a slot takes to its next job
-#: varies by tens of milliseconds, and every seventh or so has a full garbage collection in it.
+#: varies by tens of milliseconds, so that their mean needs some.
 IN_A_ROW = 24
 
 _TIMEOUT_S = 120.0
