@@ -33,27 +33,8 @@ def kill_at(stage: Stage, step: Step) -> str:
     return _order_into(stage, Trap(step, act))
 
 
-def freeze_at(stage: Stage, step: Step, seconds: float) -> str:
-    """Order a report, freeze the slot that reaches a step with it, and wait for the end of it all.
-
-    Args:
-        stage: Where.
-        step: At which step.
-        seconds: How long.
-    """
-    with Freezer() as freezer:
-
-        def act(seen: Sighting) -> None:
-            freezer.freeze(_group(seen), seconds)
-
-        job_id = _order_into(stage, Trap(step, act))
-        _wait_for(lambda: not freezer.frozen())
-        _settle(stage)
-        return job_id
-
-
 def come_late(stage: Stage, step: Step) -> str:
-    """As `freeze_at`, until another slot has finished the job, so that the frozen one is late."""
+    """Order a report, and freeze the slot that reaches a step until another one has built it."""
     caught: list[Sighting] = []
     with Freezer() as freezer:
 

@@ -9,9 +9,8 @@ import pytest
 
 from reports.steps import Step
 from tests.chaos.evidence import read_records
-from tests.chaos.faults import HEARTBEAT_S
 from tests.chaos.invariants import Expected, Harm, Violation, honest_failures, judge
-from tests.chaos.scenes import come_late, freeze_at, kill_at, lose_the_answer_of_a_fetch
+from tests.chaos.scenes import come_late, kill_at, lose_the_answer_of_a_fetch
 from tests.chaos.stage import Stage, open_stage
 
 pytestmark = pytest.mark.slow
@@ -65,12 +64,12 @@ def files(job_id: str, stage: Stage) -> int:
 @pytest.mark.parametrize(
     "step", [Step.WRITE, Step.BEFORE_RENAME, Step.AFTER_RENAME, Step.AFTER_BILLING]
 )
-def test_a_slot_frozen_for_three_heartbeats_makes_one_file_and_one_ledger_entry(
+def test_a_slot_that_was_believed_dead_and_comes_back_makes_one_file_and_one_ledger_entry(
     fixed: Stage, step: Step
 ) -> None:
-    job_id = freeze_at(fixed, step, 3 * HEARTBEAT_S)
+    job_id = come_late(fixed, step)
 
-    assert read_records(fixed.records)[job_id]["attempt"] == "2"  # it was believed dead
+    assert read_records(fixed.records)[job_id]["attempt"] == "2"
     assert (files(job_id, fixed), ledger_entries(job_id, fixed)) == (1, 1)
     assert judge(fixed.evidence()) == []
 
@@ -78,7 +77,7 @@ def test_a_slot_frozen_for_three_heartbeats_makes_one_file_and_one_ledger_entry(
 def test_a_slot_frozen_with_a_message_that_it_has_not_claimed_costs_no_attempt(
     fixed: Stage,
 ) -> None:
-    job_id = freeze_at(fixed, Step.FETCH, 3 * HEARTBEAT_S)
+    job_id = come_late(fixed, Step.FETCH)
 
     # Another slot has had the message since, and was not disturbed.
     assert read_records(fixed.records)[job_id]["attempt"] == "1"
