@@ -22,12 +22,13 @@ from offloop.project import NotACheckoutError, project_root
 from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
 from offloop.stack.ports import free_port
+from offloop.stack.priorities import NICE_WORKER, prefix
 from offloop.stack.redis import embedded_redis
 
 #: The generator, the API and a worker: two cores are the fewest on which they can be told apart.
 MIN_CORES = 2
 
-#: Bytes. A bench holds about 600 MB; the rest is for whatever else runs.
+#: Bytes. All that `offloop bench --all` runs at once held 1.6 GB at most.
 MIN_MEMORY = 2 * 10**9
 
 #: Bytes. The data set takes about 60 MB, and a run about 50 MB while it lasts.
@@ -122,8 +123,13 @@ def _evidence() -> Finding:
 
 def _priorities() -> Finding:
     nice = os.nice(0)
-    lack = "the lab itself runs at low priority: expect a late generator and no verdict"
-    return Finding("niceness", str(nice), lack if nice > 0 else None)
+    if nice > 0:
+        lack = "the lab itself runs at low priority: expect a late generator and no verdict"
+        return Finding("niceness", str(nice), lack)
+    if not prefix(NICE_WORKER):
+        lack = "workers cost bystanders some milliseconds; on Linux, install util-linux"
+        return Finding("niceness", "0, no chrt", lack)
+    return Finding("niceness", "0")
 
 
 def preflight() -> None:

@@ -90,6 +90,17 @@ def test_a_lack_that_is_not_fatal_says_what_it_means(monkeypatch: pytest.MonkeyP
     assert not cores.needed
 
 
+def test_workers_that_can_only_be_nice_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "prefix", lambda _: ())
+    monkeypatch.setattr("os.nice", lambda _: 0)
+
+    (niceness,) = [each for each in preflight.look() if each.what == "niceness"]
+
+    assert niceness.found == "0, no chrt"
+    assert "util-linux" in str(niceness.lack)
+    assert not niceness.needed
+
+
 def test_an_error_that_explains_itself_ends_a_command_with_its_sentence(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
