@@ -18,7 +18,7 @@ from reports.rows import FIELDS, LineRow
 from reports.settings import ReportSettings
 from reports.spec import FIRST_SHIPDATE, LAST_SHIPDATE, ReportFormat, ReportSpec
 
-#: Line items in a piece of each kind. A piece then takes 50 to 100 ms on a machine of 2026: far
+#: Line items in a piece of each kind. A piece then takes 30 to 100 ms on a machine of 2026: far
 #: more than handing it to another process (less than one) and than a turn with the GIL (5).
 LINES: Mapping[Kind, int] = {
     "aggregate": 60_000,

@@ -136,7 +136,7 @@ class Calibrator:
     def calibrate_again(self, before: Mapping[str, Calibration]) -> dict[str, Calibration]:
         """Return what reports cost by now, of streams for which it is known how fast slots drain.
 
-        Only the slots that there are at first are timed, which takes a second or two: what else
+        Only the slots that there are at first are timed, which takes some seconds: what else
         was calibrated changes as they do.
 
         Args:
