@@ -61,14 +61,19 @@ def test_disturbed_blocks_are_left_out() -> None:
 
 def test_more_than_half_of_the_blocks_are_judged_however_bad_the_day_is() -> None:
     assert judged(blocks(0.3, 0.2, 0.1, 0.4, 0.25)) == [1, 2, 4]
-    assert judged(blocks(0.3, 0.2, 0.1)) == [1, 2]
     assert judged(blocks(0.3, 0.2)) == [0, 1]
+
+
+def test_where_an_even_number_is_calm_the_calmest_of_the_others_decides_between_them() -> None:
+    assert judged(blocks(0.3, 0, 0.1, 0.2, 0)) == [1, 2, 4]
+    assert judged(blocks(0.3, 0, 0, 0, 0)) == [0, 1, 2, 3, 4]
+    assert calm_blocks(blocks(0.3, 0.2, 0.1, 0, 0), planned=3) == [2, 3, 4]
 
 
 def test_what_was_taken_from_any_arm_counts() -> None:
     disturbed = {"naive": {TAKEN: 0.3}, "fixed": {TAKEN: 0.0}}
 
-    assert judged([disturbed, *blocks(0, 0)]) == [1, 2]
+    assert judged([disturbed, *blocks(0, 0, 0)]) == [1, 2, 3]
 
 
 def test_where_the_machine_does_not_tell_every_block_is_judged() -> None:
@@ -84,8 +89,9 @@ def test_an_arm_that_ran_only_in_a_block_that_is_left_out_is_still_shown() -> No
 
 def test_what_was_taken_from_an_arm_that_ran_once_does_not_count() -> None:
     first = {"naive": {TAKEN: 0.0}, "once": {TAKEN: 0.5}}
+    others = [{"naive": {TAKEN: share}} for share in (0.0, 0.3, 0.2, 0.0)]
 
-    assert judged([first, {"naive": {TAKEN: 0.0}}, {"naive": {TAKEN: 0.3}}]) == [0, 1]
+    assert judged([first, *others]) == [0, 1, 4]
 
 
 def test_as_many_blocks_are_run_as_are_planned_while_more_than_half_are_calm() -> None:
@@ -98,10 +104,10 @@ def test_others_are_run_for_those_that_were_disturbed_until_more_than_half_are_c
     assert run(3, 0.3, 0.3, 0) == 4
     assert run(3, 0.3, 0.3, 0.3) == 5
     assert run(5, 0.3, 0.3, 0.3, 0, 0, 0.3) == 7
-    assert calm_blocks(blocks(0.3, 0.3, 0, 0), planned=3) == [2, 3]
+    assert calm_blocks(blocks(0.3, 0.2, 0, 0), planned=3) == [1, 2, 3]
 
 
 def test_on_a_machine_that_is_never_quiet_there_is_an_end_all_the_same() -> None:
     assert run(3, *[0.3] * 99) == 5
     assert run(5, *[0.3] * 99) == 8
-    assert calm_blocks(blocks(0.5, 0.3, 0.4, 0.2, 0.6), planned=3) == [1, 3]
+    assert calm_blocks(blocks(0.5, 0.3, 0.4, 0.2, 0.6), planned=3) == [1, 2, 3]
