@@ -25,10 +25,12 @@ from offloop.load.generator import Generator
 from offloop.load.records import ReportRow
 from offloop.stack.service import Service
 
-#: Reports that are timed under load,
+#: Reports that are timed under load at first, and again before every block: there is a median over
+#: blocks, in which it does not matter by how much single ones vary.
 REPORTS = 3
+_AGAIN = 1
 
-#: one at a time: the share of time in which one is being built.
+#: They come one at a time: the share of time in which one is being built.
 _UTILISATION = 0.5
 
 #: Reports before that, without load.
@@ -134,44 +136,65 @@ class Calibrator:
         return found
 
     def calibrate_again(self, before: Mapping[str, Calibration]) -> dict[str, Calibration]:
-        """Return what reports cost by now, of streams for which it is known how fast slots drain.
+        """Return what reports cost by now, which takes less time than at first.
 
-        Only the slots that there are at first are timed, which takes some seconds: what else
-        was calibrated changes as they do.
+        One figure of each stream is taken again: how fast the slots that there are at first drain
+        it, where that is known, and else how long a report blocks the loop, or takes. What else
+        was calibrated changes as that does.
 
         Args:
             before: What was found at first, by stream.
 
         Raises:
             GeneratorError: the load could not be sent.
-            NoAnswerError: a report was not built.
+            NoAnswerError: a report was not built, or the metrics are not there.
             NotIdleError: reports are still being built after all have been timed.
         """
-        found = {}
-        for name, first in before.items():
-            if first.queue is None or not first.drain_per_s:
-                found[name] = first
-                continue
-            slots = slots_serving([first.queue], self._setting.pools)
-            drain = self._drain(name, slots, first.run_s)
-            found[name] = first.at_pace(drain / first.drain_per_s[slots])
+        found = {name: first.at_pace(self._pace(name, first)) for name, first in before.items()}
+        self._setting.wait_until_empty()
         return found
 
+    def _pace(self, name: str, first: Calibration) -> float:
+        """Return how many times as fast the machine is as it was at first."""
+        if first.queue is not None and first.drain_per_s:
+            slots = slots_serving([first.queue], self._setting.pools)
+            return self._drain(name, slots, first.run_s) / first.drain_per_s[slots]
+        run_s, blocked_s = self._time_under_load(name, _AGAIN, first.run_s)
+        if first.blocked_s and blocked_s:
+            return first.blocked_s / blocked_s
+        return first.run_s / run_s
+
     def _time(self, name: str, stream: OrderStream) -> Calibration:
-        api, tier = self._setting.api, self._experiment.arms["naive"].has_tier
-        at_first = None if tier else _Stalls.of(api)
         # Reports that follow each other at once are one silence.
         pause_s = 0.0 if self._setting.arm.server.timeout_s is None else _SIGN_OF_LIFE_S
+        api = self._setting.api
+        stalls = self._stalls()
         alone_s, queue, digest = _time_alone(api, stream.order, pause_s)
+        if stalls is not None:
+            _count_stalls(api, stalls.number + _ALONE)
+        run_s, blocked_s = self._time_under_load(name, REPORTS, alone_s)
+        drains = {} if queue is None or stream.drain is None else self._drains(name, queue, alone_s)
+        return Calibration(run_s, blocked_s, queue, digest, drains)
+
+    def _stalls(self) -> _Stalls | None:
+        """Return the stalls so far of an API that builds reports itself."""
+        tier = self._experiment.arms["naive"].has_tier
+        return None if tier else _Stalls.of(self._setting.api)
+
+    def _time_under_load(
+        self, name: str, reports: int, alone_s: float
+    ) -> tuple[float, float | None]:
+        """Return the seconds for which reports are worked on, and for which they block the loop."""
+        api = self._setting.api
         plan = block_plan(
-            self._one_at_a_time(name, stream),
+            self._one_at_a_time(name, self._experiment.load.orders[name]),
             (*self._plain_requests(), name),
             api.url or "",
             {name: _UTILISATION / alone_s},
             seed=0,
-            duration_s=REPORTS * alone_s / _UTILISATION,
+            duration_s=reports * alone_s / _UTILISATION,
         )
-        before = None if at_first is None else _count_stalls(api, at_first.number + _ALONE)
+        before = self._stalls()
         log = self._generator.run(plan, self._out / name)
         times = [taken for row in log.reports if (taken := run_s(row)) is not None]
         if not times:
@@ -179,12 +202,10 @@ class Calibrator:
                 f"{api.name} built no report of the stream {name} while it was calibrated; see "
                 "the logs."
             )
-        blocked_s = None
-        if before is not None:
-            after = _count_stalls(api, before.number + len(times))
-            blocked_s = (after.lost_s - before.lost_s) / len(times)
-        drains = {} if queue is None or stream.drain is None else self._drains(name, queue, alone_s)
-        return Calibration(median(times), blocked_s, queue, digest, drains)
+        if before is None:
+            return median(times), None
+        after = _count_stalls(api, before.number + len(times))
+        return median(times), (after.lost_s - before.lost_s) / len(times)
 
     def _drains(self, name: str, queue: str, alone_s: float) -> Mapping[int, float]:
         pools, scaled_pools = self._setting.pools, self._experiment.scaled_pools("naive")

@@ -44,7 +44,7 @@ from offloop.stack.supervisor import Stack
 EVIDENCE_S = 2.5
 
 #: How often it is calibrated at most, until others leave the machine to it.
-CALIBRATIONS = 5
+CALIBRATIONS = 3
 
 #: Seconds after an error within which a service that has died is seen to have died.
 _DEATH_SHOWS_S = 0.5
@@ -226,12 +226,12 @@ class ExperimentRun:
         return found
 
     def _calibrate_again(self, lab: _Lab, number: int) -> None:
-        """Let rates and predictions of a block follow the machine, if they are of how fast it is.
+        """Let rates of a block follow the machine, where a prediction depends on how fast it is.
 
         One whose processors are shared changes its speed by a quarter within a minute, with nothing
         taken from it that could be seen.
         """
-        if not any(found.drain_per_s for found in lab.calibrated.values()):
+        if not self._experiment.predict:
             return
         self._reporter.step(f"before block {number + 1}: how fast is the machine now?")
         lab.settle()
