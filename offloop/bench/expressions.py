@@ -3,7 +3,8 @@
 ``naive.bystander.p99_ms`` is a measure of the arm ``naive``;
 ``naive.bystander.p99_ms / fixed.bystander.p99_ms`` is a ratio of two. The name ``predicted``
 stands where an arm's would for what theory says. A measure of plain requests may be that of those
-due before an event, or from then on: ``naive.before:kill.bystander.p99_ms``.
+due before an event, or from then on, ``naive.before:kill.bystander.p99_ms``, or of those due in one
+second of the load: ``naive.second:0.bystander.p99_ms``.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ Measures = Mapping[str, float]
 
 #: The pseudo-arm that holds what theory predicts.
 PREDICTED = "predicted"
+
+#: What measures begin with that are of one second.
+_SECOND = "second:"
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,32 @@ class Expression:
             return value
         divisor = self.denominator.value(arms)
         return value / divisor if divisor else None
+
+
+def in_second(number: int) -> str:
+    """Return what measures begin with that are of one second of the load, from 0."""
+    return f"{_SECOND}{number}."
+
+
+def seconds_of(blocks: Sequence[Mapping[str, Measures]]) -> list[dict[str, Measures]]:
+    """Return the seconds of all blocks as if each had been a block, with what is known of each."""
+    return [
+        {
+            arm: {
+                name.removeprefix(begin): value
+                for name, value in measures.items()
+                if name.startswith(begin)
+            }
+            for arm, measures in block.items()
+        }
+        for block in blocks
+        for begin in map(in_second, _seconds(block))
+    ]
+
+
+def _seconds(block: Mapping[str, Measures]) -> list[int]:
+    names = (name for measures in block.values() for name in measures if name.startswith(_SECOND))
+    return sorted({int(name.removeprefix(_SECOND).partition(".")[0]) for name in names})
 
 
 def observe(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:

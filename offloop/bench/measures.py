@@ -9,6 +9,7 @@ from datetime import datetime
 
 from offloop.bench.depth import DepthSample
 from offloop.bench.events import Happened
+from offloop.bench.expressions import in_second
 from offloop.bench.losses import losses
 from offloop.bench.observed import LARGEST_LAG, Observed, observed_measures
 from offloop.bench.queueing import depth_measures, drain, longest_wait_ms
@@ -115,6 +116,7 @@ def measure(run: ArmRun) -> dict[str, float]:
         found |= _event_measures(event, run)
     for stream, from_s in run.later.items():
         found |= _phase_measures(stream, from_s, run.log)
+    found |= _measures_of_seconds(run)
     found |= losses(run.log, run.happened)
     found |= _queue_measures(run)
     for stream in run.retrying:
@@ -168,6 +170,20 @@ def _phase_measures(name: str, at_s: float, log: RequestLog) -> dict[str, float 
         for stream, summary in part.summary().items():
             if stream not in orders:
                 found |= _stream_measures(f"{phase}:{name}.{stream}", summary)
+    return found
+
+
+def _measures_of_seconds(run: ArmRun) -> dict[str, float | None]:
+    """Measure the tails of plain requests by the second of the load in which they were due."""
+    found: dict[str, float | None] = {}
+    orders = {row.name for row in run.log.reports}
+    for number in range(int(run.duration_s)):
+        part = run.log.due_between(number, number + 1)
+        for stream, summary in part.summary().items():
+            if stream not in orders and summary.response_ms and summary.service_ms:
+                begin = f"{in_second(number)}{stream}"
+                found[f"{begin}.p99_ms"] = summary.response_ms.p99
+                found[f"{begin}.service_p99_ms"] = summary.service_ms.p99
     return found
 
 

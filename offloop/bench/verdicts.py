@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from offloop.bench.expressions import Measures, in_every_block, observe
+from offloop.bench.expressions import Measures, in_every_block, observe, seconds_of
 from offloop.bench.question import Expectation
 
 
@@ -61,7 +61,9 @@ def judged(  # noqa: PLR0913 - the columns of the table that it becomes a row of
 
 
 def judge(expectation: Expectation, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
-    """Judge one expectation by its median over blocks, or by the worst of them."""
+    """Judge one expectation by its median over blocks, or their seconds, or by the worst block."""
+    if expectation.each_second:
+        blocks = seconds_of(blocks)
     if expectation.every_block:
         worst = max if expectation.op == "<=" else min
         values = in_every_block(expectation.measure, blocks)
@@ -69,7 +71,7 @@ def judge(expectation: Expectation, blocks: Sequence[Mapping[str, Measures]]) ->
     else:
         observed = observe(expectation.measure, blocks)
     return Judged(
-        **expectation.model_dump(exclude={"every_block"}),
+        **expectation.model_dump(exclude={"every_block", "each_second"}),
         observed=observed,
         ok=check(observed, expectation.op, expectation.limit),
     )

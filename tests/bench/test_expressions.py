@@ -1,6 +1,13 @@
 import pytest
 
-from offloop.bench.expressions import Expression, Measures, Term, in_every_block, observe
+from offloop.bench.expressions import (
+    Expression,
+    Measures,
+    Term,
+    in_every_block,
+    observe,
+    seconds_of,
+)
 
 ARMS = {"naive": {"bystander.p99_ms": 500.0, "jobs.lost": 0.0}, "fixed": {"bystander.p99_ms": 5.0}}
 
@@ -58,6 +65,22 @@ def test_a_ratio_is_taken_in_each_block_before_the_median() -> None:
 
     # The ratio of the medians would be 2.
     assert observe("naive.x / fixed.x", blocks) == 3
+
+
+def test_the_seconds_of_all_blocks_are_looked_at_as_if_each_were_a_block() -> None:
+    blocks = [
+        {"a": {"x": 9.0, "second:0.x": 1.0, "second:3.x": 2.0}, "b": {"second:0.x": 4.0}},
+        {"a": {"second:0.x": 3.0}},
+    ]
+
+    assert seconds_of(blocks) == [
+        {"a": {"x": 1.0}, "b": {"x": 4.0}},
+        {"a": {"x": 2.0}, "b": {}},
+        {"a": {"x": 3.0}},
+    ]
+    assert observe("a.x", seconds_of(blocks)) == 2
+    # In one second there was something to be measured, and it was not.
+    assert observe("b.x", seconds_of(blocks)) is None
 
 
 def test_one_block_without_the_measure_leaves_nothing_to_observe() -> None:

@@ -64,6 +64,18 @@ def test_every_due_request_counts_and_one_that_failed_counts_as_the_deadline() -
     assert found["bystander.max_ms"] == pytest.approx(1000 * (DEADLINE_S - 2))
 
 
+def test_the_tails_of_plain_requests_are_known_for_each_second_in_which_they_were_due() -> None:
+    rows = [request(due_s=0.2), request(due_s=0.9, lag_s=0.5, took_s=0.25), request(due_s=2.0)]
+
+    found = measure(arm_run(request_log([*rows, request(name="report", due_s=0.5)], [report()])))
+
+    assert found["second:0.bystander.p99_ms"] == pytest.approx(750)
+    assert found["second:0.bystander.service_p99_ms"] == pytest.approx(250)
+    assert found["second:2.bystander.p99_ms"] == pytest.approx(3)
+    assert "second:1.bystander.p99_ms" not in found
+    assert "second:0.report.p99_ms" not in found
+
+
 def test_response_time_begins_when_a_request_was_due_and_service_time_when_it_was_sent() -> None:
     found = measure(arm_run(request_log([request(lag_s=0.5, took_s=0.25)])))
 

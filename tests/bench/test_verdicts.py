@@ -132,3 +132,24 @@ def test_a_run_fails_before_it_has_no_verdict_and_has_none_before_it_passes() ->
 
 def test_a_run_of_nothing_has_not_passed() -> None:
     assert run_verdict([]) is Verdict.NO_VERDICT
+
+
+def test_a_tail_may_be_compared_second_by_second() -> None:
+    usual = {"second:0.bystander.p99_ms": 4.0, "second:1.bystander.p99_ms": 4.0}
+    spoiled = {"second:0.bystander.p99_ms": 80.0, "second:1.bystander.p99_ms": 4.0}
+    slow = {"second:0.bystander.p99_ms": 80.0, "second:1.bystander.p99_ms": 8.0}
+    cure = DISEASE.model_copy(
+        update={
+            "measure": "fixed.bystander.p99_ms / baseline.bystander.p99_ms",
+            "op": "<=",
+            "limit": 1.5,
+            "each_second": True,
+        }
+    )
+
+    # One burst in each of the blocks is in half of the seconds, and no more.
+    assert judge(cure, [{"fixed": usual, "baseline": usual}] * 3).observed == 1
+    assert judge(
+        cure, [{"fixed": spoiled, "baseline": usual}, {"fixed": usual, "baseline": usual}]
+    ).ok
+    assert judge(cure, [{"fixed": slow, "baseline": usual}] * 3).ok is False
