@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import mean, median
 
 from offloop.bench import effects
 from offloop.bench.calm import DISTURBED, TAKEN, taken_in
@@ -291,8 +291,8 @@ def _not_overloaded(
     known = [value for value in busy if value is not None]
     return judged(
         "naive_not_overloaded",
-        "naive: utilisation by reports, the highest of all blocks",
-        max(known) if known and len(known) == len(busy) else None,
+        "naive: utilisation by reports, the mean of all blocks",
+        mean(known) if known and len(known) == len(busy) else None,
         "<=",
         MAX_UTILISATION,
         "naive: there was time to spare between reports",

@@ -21,6 +21,9 @@ EXPERIMENTS = ROOT / "loadtests" / "experiments"
 #: Seconds; when the synthetic generator stops waiting.
 DEADLINE_S = 10.0
 
+#: That are ordered in a synthetic block.
+REPORTS = 2
+
 ACCEPTED = "2026-01-01T00:00:00.000Z"
 
 #: Digests of the reports of each arm that builds some, by stream.
@@ -113,10 +116,10 @@ def bystander(p99_ms: float) -> dict[str, float]:
 
 def reports(seen_p95_ms: float) -> dict[str, float]:
     return {
-        "report.offered": 3,
-        "report.sent": 3,
+        "report.offered": REPORTS,
+        "report.sent": REPORTS,
         "report.dispatch_lag_p90_ms": 2.0,
-        "report.finished": 3,
+        "report.finished": REPORTS,
         "report.run_p50_ms": 600.0,
         "report.seen_p95_ms": seen_p95_ms,
         "jobs.cpu_s": 0.6,
@@ -140,6 +143,12 @@ def block(**changes: Mapping[str, float | None]) -> Block:
     }
     for arm, measures in changes.items():
         arms[arm] |= measures
+    for measures in arms.values():
+        # All that it says of one moment it says of each.
+        tails = {
+            name: measures.get(name) for name in ("bystander.p99_ms", "bystander.service_p99_ms")
+        }
+        measures |= {f"second:0.{name}": value for name, value in tails.items()}
     return {
         arm: {name: value for name, value in measures.items() if value is not None}
         for arm, measures in arms.items()

@@ -73,11 +73,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             'way = "naive_app.reports"\nonce = true',
             ["arms.naive.once: an arm that is judged", "runs in every block"],
         ),
-        (
-            "headline = true",
-            "headline = true\nblocks = 2",
-            ["blocks", "greater than or equal to 3"],
-        ),
+        ("blocks = ", "blocks = -", ["blocks", "greater than or equal to 3"]),
         (
             'server = "uvicorn"',
             'server = "uvicorn"\nworkers = 4',
@@ -123,8 +119,8 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         ),
         (
             "utilisation = 0.5",
-            "utilisation = 0.5\nfrom_s = 3.5",
-            ["load: streams.report begins at from_s = 3.5, but the load lasts only 3 s"],
+            "utilisation = 0.5\nfrom_s = 99",
+            ["load: streams.report begins at from_s = 99, but the load lasts only"],
         ),
         (
             "utilisation = 0.5",

@@ -15,6 +15,7 @@ from offloop.bench.validity import (
 from offloop.bench.verdicts import Judged
 from tests.bench.support import (
     NO_QUEUES,
+    REPORTS,
     SAME_BYTES,
     Block,
     block,
@@ -122,12 +123,12 @@ def test_an_arm_without_a_finished_report_has_not_shown_the_same_bytes() -> None
 
 @pytest.mark.parametrize("arm", ["naive", "fixed"])
 def test_an_arm_that_left_one_report_of_one_block_unbuilt_is_invalid(arm: str) -> None:
-    unbuilt = block(**{arm: {"report.finished": 2}})
+    unbuilt = block(**{arm: {"report.finished": REPORTS - 1}})
 
     failed = failed_checks([block(), unbuilt, block()])
 
     assert list(failed) == [f"{arm}_report_finished"]
-    assert failed[f"{arm}_report_finished"].observed == pytest.approx(2 / 3)
+    assert failed[f"{arm}_report_finished"].observed == pytest.approx((REPORTS - 1) / REPORTS)
 
 
 @pytest.mark.parametrize("factor", [CPU_FACTOR + 0.01, 1 / (CPU_FACTOR + 0.01)])
@@ -140,11 +141,13 @@ def test_a_report_that_costs_other_cpu_time_in_one_arm_is_not_the_same_work(fact
     assert failed["same_cpu"].observed == pytest.approx(CPU_FACTOR + 0.01)
 
 
-def test_a_naive_arm_that_is_overloaded_in_one_block_is_invalid() -> None:
-    slow_ms = 1000 * loop_blocking().load.duration_s / 3 * (MAX_UTILISATION + 0.01)
+def test_a_naive_arm_that_is_overloaded_is_invalid() -> None:
+    slow_ms = 1000 * loop_blocking().load.duration_s / REPORTS * (MAX_UTILISATION + 0.01)
     overloaded = block(naive={"report.run_p50_ms": slow_ms})
 
-    failed = failed_checks([block(), overloaded, block()])
+    # In a short block there is now and then one report more than belongs there.
+    assert not failed_checks([block(), overloaded, block()])
+    failed = failed_checks([overloaded, overloaded, overloaded])
 
     assert list(failed) == ["naive_not_overloaded"]
     assert failed["naive_not_overloaded"].observed == pytest.approx(MAX_UTILISATION + 0.01)
