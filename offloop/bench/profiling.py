@@ -3,6 +3,8 @@
 import shutil
 import subprocess
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from offloop.bench.evidence import Guilty, guilty_frame, parse_stacks, py_spy_command
@@ -11,11 +13,13 @@ from offloop.bench.stage import Setting
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 
-#: Seconds py-spy may take to write what it saw after it has stopped looking.
-_WRITE_DEADLINE_S = 30.0
+#: Seconds py-spy may take to attach, and to write what it saw after it has stopped looking.
+_DEADLINE_S = 30.0
 
-#: Seconds at both ends of the load that are left out: attaching takes a moment.
-_MARGIN_S = 0.5
+#: What py-spy says once it has attached.
+_ATTACHED = b"Sampling process"
+
+_LOOK_S = 0.05
 
 
 class NoEvidenceError(Exception):
@@ -43,19 +47,17 @@ def profile_arm(  # noqa: PLR0913 - what is run, on what, where to, and whose co
     Raises:
         NoEvidenceError: py-spy is not allowed to look.
     """
-    spies = {}
+    spies = []
     for evidence in asked:
         output = out / f"{evidence.arm}-{evidence.process}.txt"
-        command = py_spy_command(
-            setting.stack.pids()[evidence.process][0], plan.duration_s - 2 * _MARGIN_S, output
-        )
-        spy = setting.stack.popen(f"py-spy-{evidence.process}", (_py_spy(), *command[1:]), nice=0)
-        spies[evidence.process] = (evidence, spy, output)
+        command = py_spy_command(setting.stack.pids()[evidence.process][0], plan.duration_s, output)
+        name = f"py-spy-{evidence.process}"
+        spy = setting.stack.popen(name, (_py_spy(), *command[1:]), nice=0)
+        spies.append(_Spy(evidence, spy, output, setting.stack.log_dir / f"{name}.log"))
+    for each in spies:
+        each.wait_until_attached()
     generator.run(plan, out / f"load-{asked[0].arm}")
-    found = [
-        _read(evidence, spy, output, setting.stack.log_dir / f"py-spy-{name}.log", root)
-        for name, (evidence, spy, output) in spies.items()
-    ]
+    found = [each.read(root) for each in spies]
     return [guilty for guilty in found if guilty is not None]
 
 
@@ -64,31 +66,49 @@ def _py_spy() -> str:
     return str(beside_python) if beside_python.exists() else shutil.which("py-spy") or "py-spy"
 
 
-def _read(
-    evidence: Evidence, spy: subprocess.Popen[bytes], output: Path, log: Path, root: Path
-) -> Guilty | None:
-    try:
-        status = spy.wait(_WRITE_DEADLINE_S)
-    except subprocess.TimeoutExpired as error:
-        raise NoEvidenceError(
-            f"py-spy did not finish with {evidence.process}; see {log}."
-        ) from error
-    if status or not output.exists():
-        raise NoEvidenceError(
-            f"py-spy could not look into {evidence.process}. It needs the right to trace other "
-            "processes: run as root, or set kernel.yama.ptrace_scope to 0 (Linux), or use sudo "
-            f"(macOS). Its own words are in {log}."
+@dataclass(frozen=True)
+class _Spy:
+    """py-spy, on one process."""
+
+    evidence: Evidence
+    process: subprocess.Popen[bytes]
+    output: Path
+    log: Path
+
+    def wait_until_attached(self) -> None:
+        """Return once it takes samples, or has ended: a report before that would not be seen."""
+        deadline = time.monotonic() + _DEADLINE_S
+        while _ATTACHED not in self.log.read_bytes() and self.process.poll() is None:
+            if time.monotonic() > deadline:
+                raise NoEvidenceError(
+                    f"py-spy has not got into {self.evidence.process}; see {self.log}."
+                )
+            time.sleep(_LOOK_S)
+
+    def read(self, root: Path) -> Guilty | None:
+        """Return what it found, once it is done."""
+        try:
+            status = self.process.wait(_DEADLINE_S)
+        except subprocess.TimeoutExpired as error:
+            raise NoEvidenceError(
+                f"py-spy did not finish with {self.evidence.process}; see {self.log}."
+            ) from error
+        if status or not self.output.exists():
+            raise NoEvidenceError(
+                f"py-spy could not look into {self.evidence.process}. It needs the right to trace "
+                "other processes: run as root, or set kernel.yama.ptrace_scope to 0 (Linux), or "
+                f"use sudo (macOS). Its own words are in {self.log}."
+            )
+        found = guilty_frame(parse_stacks(self.output.read_text()), root)
+        if found is None:
+            # Not a failure: nothing holds a process that only waits, or does a bit of everything.
+            return None
+        frame, share = found
+        return Guilty(
+            arm=self.evidence.arm,
+            process=self.evidence.process,
+            file=frame.file.removeprefix(f"{root}/"),
+            function=frame.function,
+            line=frame.line,
+            share=share,
         )
-    found = guilty_frame(parse_stacks(output.read_text()), root)
-    if found is None:
-        # Not a failure: nothing holds a process that only waits, or does a little of everything.
-        return None
-    frame, share = found
-    return Guilty(
-        arm=evidence.arm,
-        process=evidence.process,
-        file=frame.file.removeprefix(f"{root}/"),
-        function=frame.function,
-        line=frame.line,
-        share=share,
-    )

@@ -40,8 +40,10 @@ from offloop.load.records import ReportRow
 from offloop.stack.priorities import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
 
-#: Seconds of load in the extra block that is profiled: a report or more, at every rate there is.
+#: Seconds of load in the extra block that is profiled, at least, and orders of each stream in it,
+#: however slow the machine is.
 EVIDENCE_S = 2.5
+_EVIDENCE_ORDERS = 2
 
 #: How often it is calibrated at most, until others leave the machine to it.
 CALIBRATIONS = 3
@@ -377,7 +379,7 @@ class ExperimentRun:
         for arm, evidences in asked.items():
             self._reporter.step(f"evidence, which no figure uses: profiling {arm}")
             out.mkdir(parents=True, exist_ok=True)
-            plan = self._plan(lab, arm, seed, EVIDENCE_S)
+            plan = self._plan(lab, arm, seed, self._evidence_s(lab, arm))
             lab.settle()
             try:
                 self.result.evidence += profile_arm(
@@ -385,6 +387,10 @@ class ExperimentRun:
                 )
             except NoEvidenceError as error:
                 self.result.evidence_missing = str(error)
+
+    def _evidence_s(self, lab: _Lab, arm: str) -> float:
+        rates = (lab.rates.get(name) for name in self._experiment.orders_of(arm))
+        return max([EVIDENCE_S, *(_EVIDENCE_ORDERS / rate for rate in rates if rate)])
 
     def _judge(self, planned: int) -> None:
         result = self.result
