@@ -4,6 +4,8 @@ It stands for whatever a team has outside of its job store: a payment provider, 
 team's service. So it is a database of its own, and no transaction spans it and the job records.
 """
 
+import fcntl
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -46,7 +48,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with self._open() as connection:
+        with _locked(path.parent), self._open() as connection:
             # Readers of the ledger must not keep those who bill waiting.
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
@@ -83,3 +85,18 @@ class Ledger:
         with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as connection:
             connection.execute("pragma synchronous = full")
             yield connection
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes that want the same folder waiting.
+
+    Two connections that change the journal's mode at once would each wait for the other, which
+    SQLite answers with `database is locked` at once, whatever its timeout: slots start together.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
