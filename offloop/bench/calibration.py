@@ -25,9 +25,11 @@ from offloop.load.generator import Generator
 from offloop.load.records import ReportRow
 from offloop.stack.service import Service
 
-#: Reports that are timed under load at first, and again before every block: there is a median over
-#: blocks, in which it does not matter by how much single ones vary.
+#: Reports that are timed under load at first.
 REPORTS = 3
+
+#: And before every later block: there is a median over blocks, which does not mind by how much
+#: single reports vary.
 _AGAIN = 1
 
 #: They come one at a time: the share of time in which one is being built.

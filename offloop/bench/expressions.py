@@ -84,19 +84,23 @@ def in_second(number: int) -> str:
 
 
 def seconds_of(blocks: Sequence[Mapping[str, Measures]]) -> list[dict[str, Measures]]:
-    """Return the seconds of all blocks as if each had been a block, with what is known of each."""
+    """Return the seconds of all blocks as if each had been a block, with what is known of each.
+
+    An arm to which something was done before a second was over did not run in it.
+    """
     return [
-        {
-            arm: {
-                name.removeprefix(begin): value
-                for name, value in measures.items()
-                if name.startswith(begin)
-            }
-            for arm, measures in block.items()
-        }
+        {arm: found for arm, measures in block.items() if (found := _of(begin, measures))}
         for block in blocks
         for begin in map(in_second, _seconds(block))
     ]
+
+
+def _of(begin: str, measures: Measures) -> Measures:
+    return {
+        name.removeprefix(begin): value
+        for name, value in measures.items()
+        if name.startswith(begin)
+    }
 
 
 def _seconds(block: Mapping[str, Measures]) -> list[int]:

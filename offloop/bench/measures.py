@@ -174,10 +174,14 @@ def _phase_measures(name: str, at_s: float, log: RequestLog) -> dict[str, float 
 
 
 def _measures_of_seconds(run: ArmRun) -> dict[str, float | None]:
-    """Measure the tails of plain requests by the second of the load in which they were due."""
+    """Measure the tails of plain requests by the second in which they were due.
+
+    Of whole seconds, in which nothing is done to the services, nor was before.
+    """
     found: dict[str, float | None] = {}
     orders = {row.name for row in run.log.reports}
-    for number in range(int(run.duration_s)):
+    undisturbed_s = run.undisturbed_until_s - run.log.start_monotonic_s
+    for number in range(int(undisturbed_s)):
         part = run.log.due_between(number, number + 1)
         for stream, summary in part.summary().items():
             if stream not in orders and summary.response_ms and summary.service_ms:

@@ -41,9 +41,10 @@ class Expectation(Table):
     #: Whether each block has to keep it, so that the worst is judged and not the median: for what
     #: must never happen.
     every_block: bool = False
-    #: Whether the ratio is taken within each whole second of the load, and the median is that of
-    #: all seconds of all blocks: for p99s of plain requests that are about the same. A moment in
-    #: which the host takes the processor is in one second, and would be the p99 of the block.
+    #: Whether the ratio is taken within each whole second of the load before the first event, and
+    #: the median is that of all seconds of all blocks: for p99s of plain requests that are about
+    #: the same. A moment in which the host takes the processor is in one second, and would be the
+    #: p99 of the block.
     each_second: bool = False
     #: The expectation in words, for people.
     says: str

@@ -228,7 +228,7 @@ class ExperimentRun:
         return found
 
     def _calibrate_again(self, lab: _Lab, number: int) -> None:
-        """Let rates of a block follow the machine, where a prediction depends on how fast it is.
+        """Let rates and predictions of a block follow the machine, where something is predicted.
 
         One whose processors are shared changes its speed by a quarter within a minute, with nothing
         taken from it that could be seen.

@@ -75,12 +75,19 @@ def test_the_seconds_of_all_blocks_are_looked_at_as_if_each_were_a_block() -> No
 
     assert seconds_of(blocks) == [
         {"a": {"x": 1.0}, "b": {"x": 4.0}},
-        {"a": {"x": 2.0}, "b": {}},
+        {"a": {"x": 2.0}},
         {"a": {"x": 3.0}},
     ]
     assert observe("a.x", seconds_of(blocks)) == 2
-    # In one second there was something to be measured, and it was not.
-    assert observe("b.x", seconds_of(blocks)) is None
+
+
+def test_two_arms_are_compared_in_the_seconds_that_both_have() -> None:
+    killed_in_the_second_one = {"second:0.x": 4.0}
+    blocks = [{"a": killed_in_the_second_one, "b": {"second:0.x": 2.0, "second:1.x": 1.0}}] * 3
+
+    assert observe("a.x / b.x", seconds_of(blocks)) == 2
+    assert observe("a.y / b.x", seconds_of(blocks)) is None
+    assert observe("c.x / b.x", seconds_of(blocks)) is None
 
 
 def test_one_block_without_the_measure_leaves_nothing_to_observe() -> None:

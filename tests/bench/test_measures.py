@@ -76,6 +76,18 @@ def test_the_tails_of_plain_requests_are_known_for_each_second_in_which_they_wer
     assert "second:0.report.p99_ms" not in found
 
 
+def test_seconds_end_with_the_first_event() -> None:
+    rows = [request(due_s=due_s) for due_s in (0.2, 1.2, 2.2)]
+    freeze = Happened("freeze", ("redis",), at_s=1.5, lasted_s=0.1)
+
+    found = measure(arm_run(request_log(rows), happened=(freeze,)))
+
+    assert {name for name in found if name.startswith("second:")} == {
+        "second:0.bystander.p99_ms",
+        "second:0.bystander.service_p99_ms",
+    }
+
+
 def test_response_time_begins_when_a_request_was_due_and_service_time_when_it_was_sent() -> None:
     found = measure(arm_run(request_log([request(lag_s=0.5, took_s=0.25)])))
 
