@@ -3,7 +3,7 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-SCALE ?= 0.1
+SCALE ?= $(or $(OFFLOOP_SCALE_FACTOR),0.1)
 FAULTS ?= 200
 
 .DEFAULT_GOAL := help
@@ -48,7 +48,8 @@ setup: .venv/stamps/lab .venv/stamps/data-$(SCALE) ## Install everything that `m
 
 # --- the lab ---
 
-bench: setup ## Run both apps under identical load and give a verdict
+bench: export OFFLOOP_SCALE_FACTOR = $(SCALE)
+bench: setup ## Run both apps under identical load and give a verdict: SCALE=0.1
 	@$(BIN)/offloop bench
 
 # --- the lab in containers: needs Docker with Compose, and Python ---

@@ -46,9 +46,8 @@ _TIMEOUT_S = 120.0
 
 _LOOK_S = 0.05
 
-#: Seconds in which a server's worker gives a sign of life: uvicorn's does so once in each second
-#: for which its loop runs.
-_SIGN_OF_LIFE_S = 1.2
+#: Seconds more than a server's worker takes to give a sign of life.
+_SPARE_S = 0.2
 
 #: Seconds to wait at most for a stall to be counted. Reports too short to be one never are.
 _COUNTED_S = 1.0
@@ -168,7 +167,8 @@ class Calibrator:
 
     def _time(self, name: str, stream: OrderStream) -> Calibration:
         # Reports that follow each other at once are one silence.
-        pause_s = 0.0 if self._setting.arm.server.timeout_s is None else _SIGN_OF_LIFE_S
+        sign_s = self._setting.arm.server.sign_of_life_s
+        pause_s = 0.0 if sign_s is None else sign_s + _SPARE_S
         api = self._setting.api
         stalls = self._stalls()
         alone_s, queue, digest = _time_alone(api, stream.order, pause_s)

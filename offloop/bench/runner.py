@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 from subprocess import Popen
 from typing import IO, Protocol
@@ -42,7 +43,7 @@ from offloop.stack.supervisor import Stack
 
 #: Seconds of load in the extra block that is profiled, at least, and orders of each stream in it,
 #: however slow the machine is.
-EVIDENCE_S = 2.5
+EVIDENCE_S = 3
 _EVIDENCE_ORDERS = 2
 
 #: How often it is calibrated at most, until others leave the machine to it.
@@ -388,9 +389,10 @@ class ExperimentRun:
             except NoEvidenceError as error:
                 self.result.evidence_missing = str(error)
 
-    def _evidence_s(self, lab: _Lab, arm: str) -> float:
+    def _evidence_s(self, lab: _Lab, arm: str) -> int:
         rates = (lab.rates.get(name) for name in self._experiment.orders_of(arm))
-        return max([EVIDENCE_S, *(_EVIDENCE_ORDERS / rate for rate in rates if rate)])
+        # Whole seconds, as py-spy counts them: it is not to look at what comes after.
+        return max([EVIDENCE_S, *(ceil(_EVIDENCE_ORDERS / rate) for rate in rates if rate)])
 
     def _judge(self, planned: int) -> None:
         result = self.result

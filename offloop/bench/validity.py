@@ -353,7 +353,7 @@ def _outlasts_timeout(
             (timeout_s + LOOK_S) / timeout_s,
             "the longest report takes longer than the server's timeout",
             f"gunicorn looks every {LOOK_S} s, so that a worker may be silent for that much "
-            "longer; on a fast machine, set OFFLOOP_SCALE_FACTOR to a larger data set",
+            "longer; on a fast machine, `make bench SCALE=0.2` takes a larger data set",
         )
     ]
 

@@ -1,6 +1,7 @@
 """What answers an app's requests: which server, and how many processes of it."""
 
 import sys
+from math import ceil
 from typing import Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
@@ -17,6 +18,10 @@ _LOOP = "asyncio"
 #: Seconds between two looks of gunicorn at its workers.
 LOOK_S = 1
 
+#: Seconds between two looks of uvicorn, as gunicorn's worker, whether to give a sign of life. It
+#: does when half of the timeout has passed since the last.
+_TICK_S = 1.0
+
 #: uvicorn as gunicorn's worker, with the settings that uvicorn gets as options where it is alone.
 _WORKER_CLASS = "web.gunicorn_worker.HttptoolsWorker"
 
@@ -28,8 +33,8 @@ class Server(Table):
     #: The processes that the arm has for requests and reports together; those that are no slot of
     #: a pool serve requests. A process that only looks after others is not counted.
     processes: PositiveInt | None = None
-    #: Seconds after which gunicorn kills a worker that has given no sign of life. uvicorn's give
-    #: one a second, so that with 1 it would kill idle ones.
+    #: Seconds after which gunicorn kills a worker that has given no sign of life. With 1 it would
+    #: kill idle ones.
     timeout_s: int | None = Field(default=None, ge=2)
 
     @model_validator(mode="before")
@@ -44,6 +49,11 @@ class Server(Table):
         if self.kind == "uvicorn" and self.timeout_s is not None:
             raise ValueError("timeout_s is gunicorn's: uvicorn kills nobody")
         return self
+
+    @property
+    def sign_of_life_s(self) -> float | None:
+        """For how long the loop of gunicorn's worker has to run until it gives one, seconds."""
+        return None if self.timeout_s is None else _TICK_S * ceil(self.timeout_s / 2 / _TICK_S)
 
     def serving(self, slots: int) -> int:
         """Return how many processes serve requests.
@@ -86,6 +96,8 @@ class Server(Table):
                     *(sys.executable, "-m", "gunicorn", app, "--bind", f"{LOOPBACK}:{port}"),
                     *("--workers", str(processes), "--worker-class", _WORKER_CLASS),
                     *("--timeout", str(self.timeout_s), "--keep-alive", str(_KEEP_ALIVE_S)),
+                    # Once, before it forks: a worker that loads the app is silent meanwhile.
+                    "--preload",
                     # Its socket would be in the home directory, one for all instances.
                     *("--log-level", "warning", "--no-control-socket"),
                 )
