@@ -3,7 +3,8 @@
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 BIN := .venv/bin
-SCALE ?= $(or $(OFFLOOP_SCALE_FACTOR),0.1)
+OFFLOOP_SCALE_FACTOR ?= 0.1
+SCALE ?= $(OFFLOOP_SCALE_FACTOR)
 FAULTS ?= 200
 
 .DEFAULT_GOAL := help
@@ -48,7 +49,7 @@ setup: .venv/stamps/lab .venv/stamps/data-$(SCALE) ## Install everything that `m
 
 # --- the lab ---
 
-bench: export OFFLOOP_SCALE_FACTOR = $(SCALE)
+bench: export OFFLOOP_SCALE_FACTOR := $(SCALE)
 bench: setup ## Run both apps under identical load and give a verdict: SCALE=0.1
 	@$(BIN)/offloop bench
 
