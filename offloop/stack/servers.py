@@ -18,10 +18,6 @@ _LOOP = "asyncio"
 #: Seconds between two looks of gunicorn at its workers.
 LOOK_S = 1
 
-#: Seconds between two looks of uvicorn, as gunicorn's worker, whether to give a sign of life. It
-#: does when half of the timeout has passed since the last.
-_TICK_S = 1.0
-
 #: uvicorn as gunicorn's worker, with the settings that uvicorn gets as options where it is alone.
 _WORKER_CLASS = "web.gunicorn_worker.HttptoolsWorker"
 
@@ -51,9 +47,10 @@ class Server(Table):
         return self
 
     @property
-    def sign_of_life_s(self) -> float | None:
-        """For how long the loop of gunicorn's worker has to run until it gives one, seconds."""
-        return None if self.timeout_s is None else _TICK_S * ceil(self.timeout_s / 2 / _TICK_S)
+    def sign_of_life_s(self) -> int | None:
+        """For how many seconds the loop of gunicorn's worker has to run until it gives one."""
+        # uvicorn looks once a second whether half of the timeout has passed since the last.
+        return None if self.timeout_s is None else ceil(self.timeout_s / 2)
 
     def serving(self, slots: int) -> int:
         """Return how many processes serve requests.

@@ -73,6 +73,13 @@ def test_what_makes_no_sense_is_refused(table: object, said: str) -> None:
         Server.model_validate(table)
 
 
+def test_a_worker_gives_a_sign_of_life_in_whole_seconds_after_half_of_the_timeout() -> None:
+    signs = [Server(kind="gunicorn", processes=2, timeout_s=s).sign_of_life_s for s in (2, 3, 4)]
+
+    assert signs == [1, 2, 2]
+    assert STANDARD_SERVER.sign_of_life_s is None
+
+
 @both_servers
 def test_each_process_for_requests_has_metrics_of_its_own(server: Server) -> None:
     api = catalog.api(NAIVE, catalog.Site(ROOT, Path("/files"), None), server)
