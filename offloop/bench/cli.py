@@ -21,6 +21,7 @@ from offloop.bench.experiment import (
 )
 from offloop.bench.idle import NotIdleError
 from offloop.bench.question import BLOCKS, ExperimentError
+from offloop.bench.quick import QUICK_BLOCKS, judged_only, with_longer_blocks
 from offloop.bench.results import ResultsError, Run, RunFolder
 from offloop.bench.runner import ExperimentRun, Options, Reporter
 from offloop.bench.verdicts import Verdict, run_verdict
@@ -31,9 +32,6 @@ from offloop.pages.terminal import Terminal, overview
 from offloop.project import NotACheckoutError, project_root
 from offloop.stack.errors import StackError
 from offloop.stack.signals import held, interruptible
-
-#: Blocks of a quick run, and the fewest that may be asked for.
-QUICK_BLOCKS = 2
 
 _EXIT_CODES = {
     Verdict.PASS: ExitCode.PASS,
@@ -55,7 +53,11 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     everything: Annotated[bool, typer.Option("--all", help="Run every experiment.")] = False,
     quick: Annotated[
         bool,
-        typer.Option("--quick", help=f"Only {QUICK_BLOCKS} blocks: a look, not a measurement."),
+        typer.Option(
+            "--quick",
+            help=f"Only {QUICK_BLOCKS} blocks: a look, not a measurement. With --all, also without "
+            "what is only shown: evidence, and arms that are not judged.",
+        ),
     ] = False,
     blocks: Annotated[
         int | None,
@@ -86,6 +88,10 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         root = project_root()
         folder = root / "loadtests" / "experiments"
         experiments = _wanted(folder, tuple(slugs or ()), everything=everything)
+        if quick:
+            experiments = {slug: with_longer_blocks(each) for slug, each in experiments.items()}
+        if quick and everything:
+            experiments = {slug: judged_only(each) for slug, each in experiments.items()}
         options = Options(blocks or (QUICK_BLOCKS if quick else None), seed)
         run = _new_run(root, seed)
         run_folder = RunFolder(root / "runs", run)

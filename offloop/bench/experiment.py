@@ -64,6 +64,8 @@ class Load(Table):
     duration_s: PositiveFloat
     #: Seconds after the last due request during which answers still count.
     drain_s: PositiveFloat
+    #: Instead of `duration_s` in a quick run, where its few blocks would have too few requests.
+    quick_duration_s: PositiveFloat | None = None
     #: Whether the naive arm may get more work than it can do: because that is the question.
     overload: bool = False
     streams: dict[StreamName, Stream] = Field(min_length=1)
@@ -93,6 +95,15 @@ class Load(Table):
     def calibrated(self) -> dict[str, OrderStream]:
         """The streams of orders whose rate follows from what a report costs."""
         return {name: stream for name, stream in self.orders.items() if stream.count is None}
+
+    @model_validator(mode="after")
+    def _has_time_in_a_quick_run(self) -> Self:
+        if self.quick_duration_s is not None and self.quick_duration_s < self.duration_s:
+            raise ValueError(
+                f"quick_duration_s = {self.quick_duration_s:g} is below duration_s = "
+                f"{self.duration_s:g}: a quick run has fewer blocks, not shorter ones"
+            )
+        return self
 
     @model_validator(mode="after")
     def _orders_while_it_lasts(self) -> Self:
@@ -174,8 +185,7 @@ class Experiment(Question):
     @property
     def judged_arms(self) -> tuple[str, ...]:
         """The arms that are compared; the others are only shown."""
-        terms = chain.from_iterable(Expression.parse(each.measure).terms for each in self.expect)
-        compared = {"baseline", "naive", "fixed"} | {term.arm for term in terms}
+        compared = {"baseline", "naive", "fixed"} | self.expected_of
         return tuple(name for name in self.arms if name in compared)
 
     @property
@@ -252,6 +262,11 @@ class Experiment(Question):
                     f"evidence is asked of the arm {evidence.arm!r}, which is there in the first "
                     "block only: evidence is gathered after the last one"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _tells_of_what_there_is(self) -> Self:
+        self.story.check(self.arms, self.judged_arms)
         return self
 
     @model_validator(mode="after")

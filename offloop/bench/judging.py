@@ -48,7 +48,8 @@ def judge_experiment(
     if table is not None:
         result.table = fill(table, blocks)
     result.gain = tell(question.story.gain.strip(), blocks)
-    result.price = tell(question.story.price.strip(), blocks)
+    after_gain = (question.story.price, question.story.shown or "")
+    result.price = tell(" ".join(map(str.strip, after_gain)).strip(), blocks)
 
 
 def _medians(blocks: Sequence[Measures]) -> dict[str, float]:

@@ -1,11 +1,12 @@
 """What every experiment asks, and how its answer is judged and told, whatever it runs."""
 
+from collections.abc import Collection
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from offloop.bench.expressions import Expression
-from offloop.bench.story import tell
+from offloop.bench.expressions import PREDICTED, Expression
+from offloop.bench.story import arms_in, tell
 from offloop.tables import Table
 
 #: Passes over all arms: a verdict is a median, which one odd block of three cannot move, nor two
@@ -57,6 +58,28 @@ class Story(Table):
 
     gain: Annotated[str, AfterValidator(_can_be_told)]
     price: Annotated[str, AfterValidator(_can_be_told)]
+    #: Told after the price, of arms that are only shown: the others tell nothing of those.
+    shown: Annotated[str, AfterValidator(_can_be_told)] | None = None
+
+    def check(self, arms: Collection[str], judged: Collection[str]) -> None:
+        """Check that it tells only of what will have been measured.
+
+        Args:
+            arms: Those of the experiment.
+            judged: Those of them that are in every run.
+
+        Raises:
+            ValueError: it tells of an arm that there is not, or not in every run.
+        """
+        texts = {"gain": self.gain, "price": self.price, "shown": self.shown or ""}
+        for key, text in texts.items():
+            if unknown := sorted(arms_in(text) - {*arms, PREDICTED}):
+                raise ValueError(f"story.{key} tells of {unknown[0]!r}; there is {', '.join(arms)}")
+            if key != "shown" and (shown := sorted(arms_in(text) - {*judged, PREDICTED})):
+                raise ValueError(
+                    f"story.{key} tells of {shown[0]!r}, which is only shown, and left out of some "
+                    "runs: that belongs to story.shown"
+                )
 
 
 class Question(Table):
@@ -72,6 +95,15 @@ class Question(Table):
     blocks: int = Field(default=BLOCKS, ge=FEWEST_BLOCKS)
     expect: tuple[Expectation, ...] = Field(min_length=1)
     story: Story
+
+    @property
+    def expected_of(self) -> frozenset[str]:
+        """The arms that expectations look at, and `PREDICTED` if they do."""
+        return frozenset(
+            term.arm
+            for expectation in self.expect
+            for term in Expression.parse(expectation.measure).terms
+        )
 
     @model_validator(mode="after")
     def _expects_each_once(self) -> Self:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from string import Formatter
 
-from offloop.bench.expressions import Measures, observe
+from offloop.bench.expressions import Expression, Measures, observe
 
 #: Stands where a measure is missing.
 NOT_MEASURED = "(not measured)"
@@ -45,6 +45,13 @@ class _Values(Formatter):
 
 #: Units a text may convert a measure to, by what they multiply it with.
 _FACTORS = {"": 1.0, "s": 1e-3, "MB": 1e-6}
+
+
+def arms_in(text: str) -> frozenset[str]:
+    """Return the arms that a text tells of, which can be told."""
+    fields = [field for _, field, *_ in _Values([]).parse(text) if field is not None]
+    expressions = [Expression.parse(field.partition("|")[0]) for field in fields]
+    return frozenset(term.arm for expression in expressions for term in expression.terms)
 
 
 def tell(text: str, blocks: Sequence[Mapping[str, Measures]]) -> str:

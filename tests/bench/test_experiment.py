@@ -65,7 +65,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             "drain_s = 10",
             "drain_s = 10\ndrian_s = 9",
-            ["load: there is no key 'drian_s'", "duration_s, drain_s, overload, streams"],
+            ["load: there is no key 'drian_s'", "duration_s, drain_s, quick_duration_s, overload"],
         ),
         ('title = "', 'titel = "', ["there is no key 'titel'", "there is title, rule, question"]),
         (
@@ -233,6 +233,21 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             'arm = "naive"\n',
             'arm = "same_priority"\n',
             ["evidence is asked of the arm 'same_priority'", "in the first block only"],
+        ),
+        (
+            "quick_duration_s = 4",
+            "quick_duration_s = 1",
+            ["quick_duration_s = 1 is below duration_s = 2", "fewer blocks, not shorter ones"],
+        ),
+        (
+            "{fixed.bystander.p99_ms:.1f}",
+            "{mixed.bystander.p99_ms:.1f}",
+            ["story.gain tells of 'mixed'", "there is baseline, naive, fixed, same_priority"],
+        ),
+        (
+            "{fixed.bystander.p99_ms:.1f}",
+            "{same_priority.bystander.p99_ms:.1f}",
+            ["story.gain tells of 'same_priority', which is only shown", "belongs to story.shown"],
         ),
         ("p99_ms:.0f}", "p99_ms|h:.0f}", ["story.gain: 'h' is not a unit", "there is s, MB"]),
         ("p99_ms:.0f}", "p99_ms:.0z}", ["story.gain", "format"]),

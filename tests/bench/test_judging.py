@@ -50,3 +50,20 @@ def test_what_every_block_must_keep_may_be_held_against_what_was_predicted() -> 
 
     assert [judged.observed for judged in found.expectations] == [1.5]
     assert found.predicted == {"deep": 10.5}
+
+
+def test_what_is_told_of_arms_that_are_only_shown_comes_last() -> None:
+    question = loop_blocking()
+    blocks = [{"same_priority": {"bystander.p99_ms": 4.0}}]
+    told, untold = (
+        ExperimentResult(verdict=Verdict.NO_VERDICT, title="", load={}, blocks=list(blocks))
+        for _ in range(2)
+    )
+    judge_experiment(told, question, blocks, [])
+    without = question.model_copy(
+        update={"story": question.story.model_copy(update={"shown": None})}
+    )
+    judge_experiment(untold, without, blocks, [])
+
+    assert told.price.startswith(f"{untold.price} With the worker at the priority of the API")
+    assert told.price.endswith(" 4.0 ms.")

@@ -1,6 +1,6 @@
 import pytest
 
-from offloop.bench.story import tell
+from offloop.bench.story import arms_in, tell
 
 BLOCKS = [
     {"naive": {"p99_ms": 500.0, "memory_bytes": 100e6}, "fixed": {"p99_ms": 4.0}},
@@ -39,6 +39,13 @@ def test_a_text_without_values_stays_as_it_is() -> None:
     assert tell("Nothing to see here, 100% of the time.", []) == (
         "Nothing to see here, 100% of the time."
     )
+
+
+def test_a_text_tells_of_the_arms_of_all_its_measures() -> None:
+    text = "{naive.p99_ms / fixed.p99_ms:.0f} times, {mine.after:kill.p99_ms|s:.1f} s"
+
+    assert arms_in(text) == {"naive", "fixed", "mine"}
+    assert not arms_in("of nobody")
 
 
 @pytest.mark.parametrize(

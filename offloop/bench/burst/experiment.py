@@ -47,6 +47,12 @@ class BurstExperiment(Question):
     burst: Burst
     arms: dict[Name, BurstArm]
 
+    @property
+    def judged_arms(self) -> tuple[str, ...]:
+        """The arms that are compared; the others are only shown."""
+        compared = {"naive", "fixed"} | self.expected_of
+        return tuple(name for name in self.arms if name in compared)
+
     @model_validator(mode="after")
     def _has_its_arms(self) -> Self:
         for name in ("naive", "fixed"):
@@ -59,7 +65,6 @@ class BurstExperiment(Question):
     @model_validator(mode="after")
     def _looks_at_what_there_is(self) -> Self:
         known = names(self.burst.work)
-        judged = {"naive", "fixed"}
         for expectation in self.expect:
             for term in Expression.parse(expectation.measure).terms:
                 for what, there in ((term.arm, tuple(self.arms)), (term.measure, known)):
@@ -68,7 +73,11 @@ class BurstExperiment(Question):
                             f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
                             f"but there is no {what}; there is {', '.join(there)}"
                         )
-                judged.add(term.arm)
-        if once := [name for name in self.arms if name in judged and self.arms[name].once]:
+        if once := [name for name in self.judged_arms if self.arms[name].once]:
             raise ValueError(f"arms.{once[0]}.once: an arm that is judged runs in every block")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_of_what_there_is(self) -> Self:
+        self.story.check(self.arms, self.judged_arms)
         return self
