@@ -15,7 +15,7 @@ DEADLINE_S = 60.0
 #: Share of one core that a service may use and still count as idle: heartbeats and polling.
 IDLE_SHARE = 0.15
 
-_LOOK_S = 0.25
+_LOOK_S = 0.15
 
 
 class NotIdleError(Exception):

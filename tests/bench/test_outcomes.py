@@ -1,4 +1,5 @@
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -6,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from offloop.bench import outcomes
 from offloop.bench.experiment import Arm
 from offloop.bench.outcomes import asked_again
 from offloop.bench.stage import Setting
@@ -16,8 +16,17 @@ from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
 from tests.bench.support import report, request_log
 
-#: Statuses that the API gives for each job, one after the other, the last one again and again.
-Statuses = dict[str, list[str]]
+#: The status of each job; or a file, and the job is running until there is one.
+Statuses = dict[str, str | Path]
+
+#: Is at work until it has made the file that it is given.
+BUILDING = """
+import sys, time
+began = time.process_time()
+while time.process_time() - began < 0.5: pass
+open(sys.argv[1], "x").close()
+time.sleep(600)
+"""
 
 
 @pytest.fixture
@@ -32,11 +41,12 @@ def setting(tmp_path: Path, statuses: Statuses) -> Iterator[Setting]:
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             job_id = self.path.rpartition("/")[2]
-            left = statuses.get(job_id)
-            self.send_response(200 if left else 404)
+            status = statuses.get(job_id)
+            if isinstance(status, Path):
+                status = "done" if status.exists() else "running"
+            self.send_response(200 if status else 404)
             self.end_headers()
-            if left:
-                status = left.pop(0) if len(left) > 1 else left[0]
+            if status:
                 self.wfile.write(json.dumps({"job_id": job_id, "status": status}).encode())
 
         def log_message(self, *_: object) -> None:
@@ -71,16 +81,24 @@ def settled(setting: Setting, *rows: ReportRow) -> list[str | None]:
 def test_a_report_that_was_finished_after_all_is_not_lost(
     setting: Setting, statuses: Statuses
 ) -> None:
-    statuses["late"] = ["running", "running", "done"]
+    statuses["late"] = "done"
 
     assert settled(setting, row("late", "running")) == ["done"]
 
 
-def test_a_report_that_nobody_works_on_stays_as_it_is(
-    setting: Setting, statuses: Statuses, monkeypatch: pytest.MonkeyPatch
+def test_a_report_that_is_being_built_is_waited_for(
+    setting: Setting, statuses: Statuses, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(outcomes, "PATIENCE_S", 0.2)
-    statuses["lost"] = ["running"]
+    finished = tmp_path / "finished"
+    statuses["late"] = finished
+
+    with setting.stack as stack:
+        stack.popen("naive", (sys.executable, "-c", BUILDING, str(finished)))
+        assert settled(setting, row("late", "running")) == ["done"]
+
+
+def test_a_report_that_nobody_works_on_stays_as_it_is(setting: Setting, statuses: Statuses) -> None:
+    statuses["lost"] = "running"
 
     assert settled(setting, row("lost", None), row("unknown", "queued")) == ["running", "queued"]
 
@@ -92,7 +110,7 @@ def test_what_is_final_and_what_was_never_accepted_is_not_asked_for(setting: Set
 
 
 def test_what_the_client_saw_stays_as_it_is(setting: Setting, statuses: Statuses) -> None:
-    statuses["late"] = ["done"]
+    statuses["late"] = "done"
 
     log = asked_again(setting, request_log([], [row("late", "running")]))
 
