@@ -1,5 +1,6 @@
 """All benchmarks, one after the other: `make benchmarks`. Fails if one misses what it promises."""
 
+import argparse
 import sys
 
 from benchmarks import accept, load_truth, naming, overload, recovery, schedule, stalls, telemetry
@@ -26,4 +27,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
     sys.exit(main())

@@ -5,9 +5,11 @@ the lab's servers. Exits with 1 unless, at every rate, each due request was sent
 percentile of dispatch lag stayed within the limit that makes a measurement valid.
 """
 
+import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -35,9 +37,8 @@ def measure(generator: Generator, rate: float, directory: Path) -> RequestLog:
         return generator.run(plan, directory)
 
 
-def main() -> int:
+def main(rates: Sequence[float] = RATES) -> int:
     """Print a row for each rate; 1 if one of them was not kept."""
-    rates = [float(argument) for argument in sys.argv[1:]] or RATES
     table = Table(title="Requests to a no-op server")
     for column in ("rate/s", "due", "sent", "failed", "lag p50 ms", "lag p99 ms", "max ms"):
         table.add_column(column, justify="right")
@@ -70,4 +71,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rates", nargs="*", type=float, default=RATES, help="requests per second")
+    sys.exit(main(parser.parse_args().rates))

@@ -130,11 +130,11 @@ def _alone(state: Path) -> Iterator[None]:
 def _services(
     side: Side, pools: Mapping[str, Pool], root: Path, folder: Path
 ) -> tuple[Service, ...]:
-    ways = {way.service: way for way in catalog.WAYS.values()}
+    naive, fixed = (catalog.WAYS[way] for way in ("naive_app.reports", "fixed_app.reports"))
     files = folder / "files"
     services: list[Service] = []
     if side is not Side.FIXED:
-        services.append(catalog.api(ways["naive"], catalog.Site(root, files, None)))
+        services.append(catalog.api(naive, catalog.Site(root, files, None)))
     if side is not Side.NAIVE:
         redis_url = given_broker()
         if redis_url is None:
@@ -142,7 +142,7 @@ def _services(
             services.append(broker)
             redis_url = f"{broker.url}/0"
         site = catalog.Site(root, files, redis_url)
-        services.append(catalog.api(ways["fixed"], site))
+        services.append(catalog.api(fixed, site))
         services += catalog.workers(pools, catalog.STANDARD_TIER, site)
         services.append(catalog.housekeeping(site))
     return tuple(services)

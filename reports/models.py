@@ -20,7 +20,7 @@ class JobStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether a job in this state will never change again."""
+        """Whether nothing more becomes of a job in this state, unless somebody orders a retry."""
         return self in {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
 
 

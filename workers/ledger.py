@@ -4,12 +4,12 @@ It stands for whatever a team has outside of its job store: a payment provider, 
 team's service. So it is a database of its own, and no transaction spans it and the job records.
 """
 
-import fcntl
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+
+from filelock import FileLock
 
 #: Cents a report costs, and lines that each further cent buys.
 BASE_CENTS = 10
@@ -43,12 +43,19 @@ class Ledger:
 
     Args:
         path: The SQLite file; made if there is none.
+
+    Raises:
+        filelock.Timeout: Another process that makes it has been at it for too long.
+        sqlite3.OperationalError: The ledger is away, full or locked for too long.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path.parent), self._open() as connection:
+        # Slots start together. Two connections that change the journal's mode at once would each
+        # wait for the other, which SQLite answers with `database is locked`, whatever its timeout.
+        alone = FileLock(path.with_suffix(".lock"), timeout=_BUSY_S)
+        with alone, self._open() as connection:
             # Readers of the ledger must not keep those who bill waiting.
             connection.execute("pragma journal_mode = wal")
             connection.executescript(_SCHEMA)
@@ -85,18 +92,3 @@ class Ledger:
         with closing(sqlite3.connect(self._path, timeout=_BUSY_S)) as connection:
             connection.execute("pragma synchronous = full")
             yield connection
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes that want the same folder waiting.
-
-    Two connections that change the journal's mode at once would each wait for the other, which
-    SQLite answers with `database is locked` at once, whatever its timeout: slots start together.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
