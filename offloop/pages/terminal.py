@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from textwrap import fill
 from types import TracebackType
 from typing import Literal, Self
 
@@ -128,9 +129,12 @@ def _arms(result: ExperimentResult, width: int) -> Iterator[Table]:
     several = [range(1, len(found.headings))] if found.figures else _fitting(found, width)
     for columns in several:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        table.add_column(found.headings[0], min_width=0 if found.figures else _widest(found, 0))
-        for column in columns:
-            table.add_column(escape(found.headings[column]), justify=side, overflow="fold")
+        for column in (0, *columns):
+            heading = found.headings[column]
+            if not found.figures:
+                # The table would fold it, too, and take the room for that from others' cells.
+                heading = fill(heading, _widest(found, column))
+            table.add_column(escape(heading), justify=side if column else "left", overflow="fold")
         for row in found.rows:
             table.add_row(escape(row[0]), *(escape(row[column]) for column in columns))
         yield table
@@ -152,7 +156,7 @@ def _fitting(found: Shown, width: int) -> list[range]:
 
 def _widest(found: Shown, column: int) -> int:
     """Return the characters of a column's longest cell; its heading may be folded at spaces."""
-    heading = found.headings[column].split() if column else []
+    heading = found.headings[column].split()
     return max(map(len, [*heading, *(row[column] for row in found.rows)]))
 
 

@@ -1,4 +1,5 @@
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -9,7 +10,7 @@ from offloop.bench.results import ExperimentResult, Run
 from offloop.bench.verdicts import Verdict
 from offloop.load.protocol import Progress
 from offloop.pages.terminal import Terminal, overview
-from tests.bench.support import block, loop_blocking, result
+from tests.bench.support import block, loop_blocking, result, shipped
 
 Show = Callable[[ExperimentResult], str]
 
@@ -248,3 +249,23 @@ def test_a_table_of_words_that_is_too_wide_goes_on_in_another_and_no_cell_is_cut
     lines = [line.split() for line in out.getvalue().splitlines() if "queue + workers" in line]
     assert (len(lines) == 1) == (width == 200)
     assert [cell for line in lines for cell in line[3:]] == row[1:]
+
+
+@pytest.mark.parametrize("width", range(60, 121))
+def test_every_cell_of_the_ladder_is_whole_on_a_terminal_of_any_width(
+    out: io.StringIO, width: int
+) -> None:
+    table = shipped("ladder").table
+    assert table is not None
+    headings = ["", *(column.heading for column in table.columns)]
+    cells = ["127.2", "0.25 s", "0.24 s", "0.46", "1 (0)", "0", "150 MB", "none", "9", "a service"]
+    rows = [[table.rows[arm].name, *cells] for arm in ("awaited", "fixed")]
+    filled = {"table": {"headings": headings, "rows": rows}}
+    words = ExperimentResult.model_validate(result([block()]).model_dump() | filled)
+
+    Terminal(Console(file=out, width=width)).result("ladder", words)
+
+    lines = [line.strip() for line in out.getvalue().splitlines()]
+    found = [re.split(r"\s{2,}", line)[1:] for line in lines if line.startswith("awaited ")]
+    assert [cell for line in found for cell in line] == cells
+    assert all(word in out.getvalue() for heading in headings for word in heading.split())
