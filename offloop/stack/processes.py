@@ -9,6 +9,8 @@ overwrites it with its title); descent finds those started with an empty environ
 import contextlib
 import os
 import secrets
+import signal
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -19,6 +21,16 @@ import psutil
 MARK_VARIABLE = "OFFLOOP_LAB"
 
 _SEPARATOR = "/"
+
+#: What a process is that has been stopped, or has ended.
+_AT_REST = frozenset(
+    {psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
+)
+
+#: Seconds to wait for that at most: one that waits for a disk is stopped when it has what it wants.
+_STOP_DEADLINE_S = 10.0
+
+_LOOK_S = 0.002
 
 
 def new_mark() -> str:
@@ -83,6 +95,41 @@ def families(leaders: Collection[int]) -> dict[int, list[int]]:
             if leader in members and pid != leader:
                 members[leader].append(pid)
     return members
+
+
+def freeze(group: int) -> bool:
+    """SIGSTOP a process group, and return once none of its processes goes on.
+
+    The signal is taken by one thread of each process, which has to get a processor for that. Until
+    it has, the others go on: on a busy machine, at the lowest priority, for tens of milliseconds.
+
+    Returns:
+        Whether there was such a group.
+
+    Raises:
+        PermissionError: it is somebody else's.
+    """
+    try:
+        os.killpg(group, signal.SIGSTOP)
+    except ProcessLookupError:
+        return False
+    until = time.monotonic() + _STOP_DEADLINE_S
+    while any(map(_goes_on, _members(group))) and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+    return True
+
+
+def _members(group: int) -> Iterator[psutil.Process]:
+    for pid in psutil.pids():
+        with contextlib.suppress(psutil.Error, OSError):
+            if os.getpgid(pid) == group:
+                yield psutil.Process(pid)
+
+
+def _goes_on(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() not in _AT_REST
+    return False
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:

@@ -242,7 +242,8 @@ class Stack:
         """Send a signal to a service.
 
         What it cannot pass on, SIGKILL, SIGSTOP and SIGCONT, reaches its whole process group; any
-        other signal reaches only the service itself, as when it is stopped.
+        other signal reaches only the service itself, as when it is asked to end. After a SIGSTOP
+        none of its processes goes on when this returns.
 
         A service ended by one of the usual ending signals counts as asked to end.
 
@@ -477,7 +478,10 @@ def _signal_group(process: _Process, number: signal.Signals) -> None:
     # Once the process has been waited for, its number may be another's.
     if process.popen.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.popen.pid, number)
+            if number is signal.SIGSTOP:
+                processes.freeze(process.popen.pid)
+            else:
+                os.killpg(process.popen.pid, number)
 
 
 def _signal_name(number: int) -> str:

@@ -7,6 +7,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from offloop.stack.processes import freeze
+
 
 def group_of(pid: int) -> int | None:
     """Return the process group of a process; None if it is gone."""
@@ -41,13 +43,13 @@ class Freezer:
             self.thaw(group)
 
     def freeze(self, group: int, seconds: float | None = None) -> bool:
-        """SIGSTOP a group, and return whether there was one.
+        """SIGSTOP a group, and return, when all of it has stopped, whether there was one.
 
         Args:
             group: Which.
             seconds: When to let it go on; None to wait for `thaw`.
         """
-        if not _signal(group, signal.SIGSTOP):
+        if not freeze(group):
             return False
         clock = threading.Timer(seconds or 0.0, self.thaw, (group,))
         with self._lock:

@@ -1,6 +1,11 @@
+import os
+import select
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,6 +23,66 @@ threading.Thread(target=rest).start()
 print("ready", flush=True)
 ctypes.CDLL(None).pthread_exit(None)
 """
+
+#: The lowest priority, which workers have: whoever gets the processor keeps it for a while.
+LOWEST = ("chrt", "--idle", "0")
+
+BUSY = "while True: pass"
+
+#: A thread that answers what comes in, beside a main thread that waits.
+ANSWERING = """
+import sys, threading
+def answer():
+    for line in sys.stdin:
+        print(line, end="", flush=True)
+thread = threading.Thread(target=answer)
+thread.start()
+thread.join()
+"""
+
+
+@contextmanager
+def running(program: str) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [*LOWEST, sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.medium
+@pytest.mark.skipif(shutil.which("chrt") is None, reason="chrt, of util-linux, is not installed")
+def test_what_is_frozen_does_nothing_more_however_busy_the_machine_is() -> None:
+    with ExitStack() as entered:
+        for _ in range(os.cpu_count() or 1):
+            entered.enter_context(running(BUSY))
+        answering = entered.enter_context(running(ANSWERING))
+        assert answering.stdin is not None
+        assert answering.stdout is not None
+        for _ in range(20):
+            answering.stdin.write(b"go on\n")
+            answering.stdin.flush()
+            assert answering.stdout.readline() == b"go on\n"
+
+            assert processes.freeze(answering.pid)
+            answering.stdin.write(b"and now?\n")
+            answering.stdin.flush()
+
+            assert not select.select([answering.stdout], [], [], 0.05)[0]
+            os.killpg(answering.pid, signal.SIGCONT)
+            assert answering.stdout.readline() == b"and now?\n"
+
+
+def test_there_is_nothing_to_freeze_in_a_group_that_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""], process_group=0) as ended:
+        pass
+
+    assert not processes.freeze(ended.pid)
 
 
 @pytest.fixture

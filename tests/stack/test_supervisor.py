@@ -305,7 +305,7 @@ def test_what_a_service_cannot_pass_on_reaches_its_whole_group(stack: Stack) -> 
     family = [psutil.Process(pid) for pid in stack.pids()["pair"]]
 
     stack.signal("pair", signal.SIGSTOP)
-    wait_for(lambda: all(process.status() == psutil.STATUS_STOPPED for process in family))
+    assert all(process.status() == psutil.STATUS_STOPPED for process in family)
     stack.signal("pair", signal.SIGCONT)
     wait_for(lambda: all(process.status() != psutil.STATUS_STOPPED for process in family))
 
