@@ -48,8 +48,8 @@ def judge_experiment(
     if table is not None:
         result.table = fill(table, blocks)
     result.gain = tell(question.story.gain.strip(), blocks)
-    after_gain = (question.story.price, question.story.shown or "")
-    result.price = tell(" ".join(map(str.strip, after_gain)).strip(), blocks)
+    price = f"{question.story.price.strip()} {question.story.shown or ''}"
+    result.price = tell(price.strip(), blocks)
 
 
 def _medians(blocks: Sequence[Measures]) -> dict[str, float]:

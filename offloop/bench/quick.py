@@ -20,8 +20,8 @@ def judged_only(experiment: AnyExperiment) -> AnyExperiment:
     judged = experiment.judged_arms
     story = experiment.story.model_copy(update={"shown": None})
     if isinstance(experiment, BurstExperiment):
-        workers = {name: arm for name, arm in experiment.arms.items() if name in judged}
-        return experiment.model_copy(update={"arms": workers, "story": story})
+        executors = {name: arm for name, arm in experiment.arms.items() if name in judged}
+        return experiment.model_copy(update={"arms": executors, "story": story})
     table = experiment.table
     if table is not None:
         rows = {name: row for name, row in table.rows.items() if name in judged}

@@ -102,6 +102,7 @@ def freeze(group: int) -> bool:
 
     The signal is taken by one thread of each process, which has to get a processor for that. Until
     it has, the others go on: on a busy machine, at the lowest priority, for tens of milliseconds.
+    One that is stuck in the kernel is waited for up to `_STOP_DEADLINE_S`.
 
     Returns:
         Whether there was such a group.
