@@ -8,7 +8,7 @@ SCALE ?= $(OFFLOOP_SCALE_FACTOR)
 FAULTS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench up down check test-fast test test-slow compose-test chaos benchmarks readme lock clean
+.PHONY: help setup bench up down check test-fast test test-slow compose-test chaos benchmarks verdicts readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -90,8 +90,11 @@ chaos: .venv/stamps/dev setup ## Break the job tier: SEED= FAULTS=200 TIER=worke
 benchmarks: .venv/stamps/dev setup ## Absolute figures of this machine (needs wrk)
 	$(BIN)/python -m benchmarks
 
-readme: .venv/stamps/dev ## Renew the README's tables from the experiments and runs/latest
-	$(BIN)/python -m offloop.pages.markdown README.md
+verdicts: .venv/stamps/dev setup ## Repeat runs, quiet, noisy and with planted faults (two hours; it goes on where it was)
+	$(BIN)/python -m benchmarks.verdicts
+
+readme: .venv/stamps/dev ## Renew the tables of README and docs/measures.md
+	$(BIN)/python -m offloop.pages.markdown README.md docs/measures.md
 
 lock: .venv/stamps/venv ## Pin the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \

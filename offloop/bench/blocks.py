@@ -1,6 +1,7 @@
 """Running one arm once, and recording everything about it."""
 
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import starmap
@@ -15,12 +16,13 @@ from offloop.bench.last_seen import LastSeen
 from offloop.bench.measures import ArmRun, Scrape
 from offloop.bench.observer import Observer
 from offloop.bench.outcomes import asked_again
-from offloop.bench.scraping import scrape
+from offloop.bench.rows import Rows
+from offloop.bench.scraping import scrape, worst_lag_s
 from offloop.bench.stage import Setting
-from offloop.bench.taken import Watch
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
+from offloop.measuring.noise import Watch
 
 
 def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be told and watched
@@ -90,36 +92,41 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         Happenings(setting, events, remember) as happenings,
     ):
         log = generator.run(plan, out, watch)
+        lags_s = worst_lag_s(setting.api, time.monotonic() - log.start_monotonic_s)
     setting.stack.check()
     # A server may be about to replace a process that it has killed.
     setting.stack.wait_until_ready(setting.api.name)
-    away = {event.id for event in events if event.ends_the_api}
-    if any(event.id in away for event in happenings.happened):
-        log = asked_again(setting, log)
+    # A report that no client has seen finished in time is late; lost is one that never is.
+    log = asked_again(setting, log)
     after = {name: scrape(service) for name, service in scraped.items()}
     scrapes = {
         name: list(starmap(Scrape, zip(before[name], after[name], strict=True))) for name in scraped
     }
     if last_seen is not None:
         ended += last_seen.of_replaced(after[setting.api.name])
+    replaced = [scraped.restarted for scraped in scrapes[setting.api.name]]
     return ArmRun(
-        log=log,
-        happened=happenings.happened,
+        rows=Rows(
+            log=log,
+            happened=happenings.happened,
+            queued=bool(setting.workers),
+            duration_s=plan.duration_s,
+            retrying=frozenset(stream.name for stream in plan.streams if stream.retry_refused),
+            later=later,
+        ),
         api=setting.api.name,
-        queued=bool(setting.workers),
         needed=setting.processes(),
         samples=machine.samples,
-        duration_s=plan.duration_s,
-        depths=depths.samples,
-        retrying=frozenset(stream.name for stream in plan.streams if stream.retry_refused),
         taken=machine.taken,
+        taken_by=machine.taken_by,
         loop=scrapes[setting.api.name],
+        lags_s=[None if gone else lag_s for gone, lag_s in zip(replaced, lags_s, strict=True)],
         workers=[
             *ended,
             *(each for service in setting.builders for each in scrapes[service.name]),
         ],
+        depths=depths.samples,
         observed=None if observer is None else observer.result(),
-        later=later,
         timeout_s=setting.arm.server.timeout_s,
         workers_killed=kills.count(),
     )

@@ -6,16 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, NamedTuple, Self
 
 from offloop.bench.asking import NoAnswerError, ask
 from offloop.bench.capacity import slots_serving
 from offloop.bench.experiment import Experiment, Load
 from offloop.bench.idle import cpu_seconds
-from offloop.bench.measures import run_s
 from offloop.bench.plans import block_plan
 from offloop.bench.queueing import drain_per_s
+from offloop.bench.rows import run_s
 from offloop.bench.scaling import scaled
 from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
@@ -25,12 +25,9 @@ from offloop.load.generator import Generator
 from offloop.load.records import ReportRow
 from offloop.stack.service import Service
 
-#: Reports that are timed under load at first.
+#: Reports that are timed under load, at first and before every later block: one alone may be off by
+#: a fifth, and a prediction made from it by as much.
 REPORTS = 3
-
-#: And before every later block: there is a median over blocks, which does not mind by how much
-#: single reports vary.
-_AGAIN = 1
 
 #: They come one at a time: the share of time in which one is being built.
 _UTILISATION = 0.5
@@ -57,10 +54,10 @@ class Calibration(NamedTuple):
     """What one report of a stream costs.
 
     Attributes:
-        run_s: Seconds that it is worked on, by its own times, the median.
+        runs_s: Seconds that each of a few is worked on, by its own times.
         blocked_s: Seconds of these in which the API's event loop did not run, the mean: waiting
-            for rows is awaited and holds up nobody, all that follows does. None where workers
-            build it.
+            for rows is awaited and holds up no other request, all that follows does. None where
+            workers build it.
         queue: The queue that it waits in; None where there is none.
         sha256: Of its file, as nothing has disturbed the work; None where the API does not say.
         drain_per_s: Reports that all slots on its queue together build in a second while it is
@@ -69,16 +66,26 @@ class Calibration(NamedTuple):
             moment from one job to the next. Only of streams that say `drain`.
     """
 
-    run_s: float
+    runs_s: tuple[float, ...]
     blocked_s: float | None
     queue: str | None
     sha256: str | None
     drain_per_s: Mapping[int, float]
 
+    @property
+    def run_s(self) -> float:
+        """Seconds that one is worked on, the median."""
+        return median(self.runs_s)
+
+    @property
+    def stalls_s(self) -> tuple[float, ...]:
+        """Seconds for which each holds the event loop: its share of all that they held it."""
+        return tuple((self.blocked_s or 0.0) * run_s / mean(self.runs_s) for run_s in self.runs_s)
+
     def at_pace(self, pace: float) -> Self:
         """Return what it costs on a machine that is as many times as fast."""
         return self._replace(
-            run_s=self.run_s / pace,
+            runs_s=tuple(run_s / pace for run_s in self.runs_s),
             blocked_s=None if self.blocked_s is None else self.blocked_s / pace,
             drain_per_s={slots: drain * pace for slots, drain in self.drain_per_s.items()},
         )
@@ -139,9 +146,9 @@ class Calibrator:
     def calibrate_again(self, before: Mapping[str, Calibration]) -> dict[str, Calibration]:
         """Return what reports cost by now, which takes less time than at first.
 
-        One figure of each stream is taken again: how fast the slots that there are at first drain
-        it, where that is known, and else how long a report blocks the loop, or takes. What else
-        was calibrated changes as that does.
+        Where it is known how fast the slots that there are at first drain a stream, that is
+        measured again, and what else was calibrated changes as it does. Else `REPORTS` reports are
+        timed again.
 
         Args:
             before: What was found at first, by stream.
@@ -151,19 +158,17 @@ class Calibrator:
             NoAnswerError: a report was not built, or the metrics are not there.
             NotIdleError: reports are still being built after all have been timed.
         """
-        found = {name: first.at_pace(self._pace(name, first)) for name, first in before.items()}
+        found = {name: self._again(name, first) for name, first in before.items()}
         self._setting.wait_until_empty()
         return found
 
-    def _pace(self, name: str, first: Calibration) -> float:
-        """Return how many times as fast the machine is as it was at first."""
+    def _again(self, name: str, first: Calibration) -> Calibration:
         if first.queue is not None and first.drain_per_s:
             slots = slots_serving([first.queue], self._setting.pools)
-            return self._drain(name, slots, first.run_s) / first.drain_per_s[slots]
-        run_s, blocked_s = self._time_under_load(name, _AGAIN, first.run_s)
-        if first.blocked_s and blocked_s:
-            return first.blocked_s / blocked_s
-        return first.run_s / run_s
+            drain = self._drain(name, slots, first.run_s)
+            return first.at_pace(drain / first.drain_per_s[slots])
+        runs_s, blocked_s = self._time_under_load(name, first.run_s)
+        return first._replace(runs_s=runs_s, blocked_s=blocked_s)
 
     def _time(self, name: str, stream: OrderStream) -> Calibration:
         # Reports that follow each other at once are one silence.
@@ -174,18 +179,16 @@ class Calibrator:
         alone_s, queue, digest = _time_alone(api, stream.order, pause_s)
         if stalls is not None:
             _count_stalls(api, stalls.number + _ALONE)
-        run_s, blocked_s = self._time_under_load(name, REPORTS, alone_s)
+        runs_s, blocked_s = self._time_under_load(name, alone_s)
         drains = {} if queue is None or stream.drain is None else self._drains(name, queue, alone_s)
-        return Calibration(run_s, blocked_s, queue, digest, drains)
+        return Calibration(runs_s, blocked_s, queue, digest, drains)
 
     def _stalls(self) -> _Stalls | None:
         """Return the stalls so far of an API that builds reports itself."""
         tier = self._experiment.arms["naive"].has_tier
         return None if tier else _Stalls.of(self._setting.api)
 
-    def _time_under_load(
-        self, name: str, reports: int, alone_s: float
-    ) -> tuple[float, float | None]:
+    def _time_under_load(self, name: str, alone_s: float) -> tuple[tuple[float, ...], float | None]:
         """Return the seconds for which reports are worked on, and for which they block the loop."""
         api = self._setting.api
         plan = block_plan(
@@ -194,20 +197,20 @@ class Calibrator:
             api.url or "",
             {name: _UTILISATION / alone_s},
             seed=0,
-            duration_s=reports * alone_s / _UTILISATION,
+            duration_s=REPORTS * alone_s / _UTILISATION,
         )
         before = self._stalls()
         log = self._generator.run(plan, self._out / name)
-        times = [taken for row in log.reports if (taken := run_s(row)) is not None]
+        times = tuple(taken for row in log.reports if (taken := run_s(row)) is not None)
         if not times:
             raise NoAnswerError(
                 f"{api.name} built no report of the stream {name} while it was calibrated; see "
                 "the logs."
             )
         if before is None:
-            return median(times), None
+            return times, None
         after = _count_stalls(api, before.number + len(times))
-        return median(times), (after.lost_s - before.lost_s) / len(times)
+        return times, (after.lost_s - before.lost_s) / len(times)
 
     def _drains(self, name: str, queue: str, alone_s: float) -> Mapping[int, float]:
         pools, scaled_pools = self._setting.pools, self._experiment.scaled_pools("naive")

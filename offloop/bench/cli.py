@@ -1,6 +1,7 @@
 """`offloop bench` and `offloop list`."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,18 +21,27 @@ from offloop.bench.experiment import (
     load_experiment,
 )
 from offloop.bench.idle import NotIdleError
+from offloop.bench.patience import MachineBusyError
 from offloop.bench.question import BLOCKS, ExperimentError
 from offloop.bench.quick import QUICK_BLOCKS, judged_only, with_longer_blocks
 from offloop.bench.results import ResultsError, Run, RunFolder
 from offloop.bench.runner import ExperimentRun, Options, Reporter
-from offloop.bench.verdicts import Verdict, run_verdict
 from offloop.errors import ExitCode, explained
 from offloop.load.generator import GeneratorError
 from offloop.machine import git, machine, versions
+from offloop.measuring.verdicts import Verdict, run_verdict
 from offloop.pages.terminal import Terminal, overview
 from offloop.project import NotACheckoutError, project_root
 from offloop.stack.errors import StackError
 from offloop.stack.signals import held, interruptible
+
+
+class IfBusy(StrEnum):
+    """What to do where the machine does not become quiet."""
+
+    GO_ON = "go-on"
+    STOP = "stop"
+
 
 _EXIT_CODES = {
     Verdict.PASS: ExitCode.PASS,
@@ -64,10 +74,18 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         typer.Option(
             min=QUICK_BLOCKS,
             help="Passes over all arms; more are steadier. By default what the experiment says, "
-            f"or {BLOCKS}, and a few more if others take the machine meanwhile.",
+            f"or {BLOCKS}; more in place of disturbed ones, and where nothing is decided yet.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same arrivals.")] = 1,
+    if_busy: Annotated[
+        IfBusy,
+        typer.Option(
+            help="Where other programs have more than 5% of the machine, and it does not become "
+            "quiet in 20 s: `go-on` (what they disturb is discarded and repeated, within limits), "
+            "or `stop` with exit code 3."
+        ),
+    ] = IfBusy.GO_ON,
     json: Annotated[
         bool, typer.Option("--json", help="Print run.json to standard output, talk on stderr.")
     ] = False,
@@ -92,16 +110,20 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
             experiments = {slug: with_longer_blocks(each) for slug, each in experiments.items()}
         if quick and everything:
             experiments = {slug: judged_only(each) for slug, each in experiments.items()}
-        options = Options(blocks or (QUICK_BLOCKS if quick else None), seed)
-        run = _new_run(root, seed)
+        options = Options(
+            blocks or (QUICK_BLOCKS if quick else None), seed, stop_if_busy=if_busy is IfBusy.STOP
+        )
+        run = _new_run(root, seed, quick=quick)
         run_folder = RunFolder(root / "runs", run)
         where = str(run_folder.path.relative_to(root))
         try:
-            with Terminal(console) as terminal:
+            with Terminal(console, quick=quick) as terminal:
                 _run_all(experiments, options, root, run_folder, run, terminal)
         except KeyboardInterrupt:
             console.print(f"What was measured so far is in {where}, marked as interrupted.")
             raise
+        except MachineBusyError as error:
+            console.print(f"No verdict: {error} What was measured so far is in {where}.")
         overview(console, run, where)
         if json:
             typer.echo(run.model_dump_json(indent=2))
@@ -120,13 +142,14 @@ def _wanted(folder: Path, slugs: tuple[str, ...], *, everything: bool) -> dict[s
     return headline
 
 
-def _new_run(root: Path, seed: int) -> Run:
+def _new_run(root: Path, seed: int, *, quick: bool) -> Run:
     return Run(
         started_at=datetime.now(UTC),
         machine=machine(),
         versions=versions(),
         git=git(root),
         seed=seed,
+        quick=quick,
     )
 
 

@@ -1,27 +1,23 @@
-"""Reading profiles: which function holds a process. Pure functions."""
+"""Reading profiles: how busy a process was building reports, and where. Pure functions."""
 
 import re
-from collections import Counter
-from collections.abc import Iterable
-from itertools import groupby
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel
 
-#: A callee is named in place of its caller if it takes more than this share of the caller's time:
-#: what a profile should name is the function whose work it is, not the line of it that happened
-#: to run most often.
+#: A callee is named in place of its caller if it takes more than this share of the caller's time.
 _MOST = 0.75
 
-#: Folders of the checkout that are never named: the lab only watches, and what both apps share
-#: is passed by every request.
-_NOT_GUILTY = ("offloop", "web")
-
-#: Share of a thread's time below which nothing of ours is said to hold it: an API that hands its
-#: reports over spends less than that in its routes.
+#: A process that builds reports for less than this share of the time is not named: an API that
+#: hands its reports over spends less than that in `reports/`.
 HELD = 0.15
+
+#: Waiting for rows is not building: an API awaits them, a worker's thread waits for them here.
+_FETCHING = "reports/lines.py"
 
 _FRAME = re.compile(r"(?P<function>.+?) \((?P<file>.+):(?P<line>\d+)\)$")
 
@@ -31,15 +27,25 @@ _PART = re.compile(r"\.<locals>\.<(?:(?:list|set|dict)comp|genexpr)>$")
 
 
 class Guilty(BaseModel):
-    """The function of ours that a process spends most of its time in."""
+    """A process that builds reports, the function that does it, and the hottest line."""
 
     arm: str
     process: str
+    #: The function that is named, the same for all processes that call it, and its line that was
+    #: seen most often.
     file: str
     function: str
     line: int
-    #: Share of the samples of its thread, idle ones included.
+    #: Share of the building samples that pass through the function.
     share: float
+    #: Share of the samples of its thread, idle ones included, in which it was building reports.
+    building_share: float
+    #: The innermost line in `reports/` that was seen most often, in any function.
+    hottest_file: str
+    hottest_function: str
+    hottest_line: int
+    #: Share of the building samples.
+    hottest_share: float
 
 
 class Frame(NamedTuple):
@@ -58,8 +64,56 @@ class SeenStack(NamedTuple):
     samples: int
 
 
-#: Frames of ours, outermost first and at least one, and how often they were seen.
-_Path = tuple[tuple[Frame, ...], int]
+class Profile(NamedTuple):
+    """What was seen of one process while an arm ran."""
+
+    arm: str
+    process: str
+    stacks: Sequence[SeenStack]
+
+
+#: A function, by its file and its name.
+_Function = tuple[str, str]
+
+#: Functions, outermost first and each once, and the weight of the samples that passed through them.
+_Path = tuple[tuple[_Function, ...], float]
+
+
+class _Building(NamedTuple):
+    """The samples of a process in which it was building reports."""
+
+    profile: Profile
+    #: Stacks of one thread, of which only the frames in `reports/` are kept, and how often each
+    #: was seen.
+    stacks: list[tuple[tuple[Frame, ...], int]]
+    #: Their share of all samples of the thread.
+    share: float
+
+    @property
+    def samples(self) -> int:
+        return sum(count for _, count in self.stacks)
+
+    def paths(self) -> list[_Path]:
+        """Return the functions of each stack. The weights of a process add up to one."""
+        total = self.samples
+        return [
+            (tuple(dict.fromkeys(map(_function, frames))), count / total)
+            for frames, count in self.stacks
+        ]
+
+    def lines_of(self, function: _Function) -> Counter[Frame]:
+        """Count the samples that pass through a function, by its line in its outermost call."""
+        lines: Counter[Frame] = Counter()
+        for frames, count in self.stacks:
+            if calls := [frame for frame in frames if _function(frame) == function]:
+                lines[calls[0]] += count
+        return lines
+
+    def innermost_lines(self) -> Counter[Frame]:
+        lines: Counter[Frame] = Counter()
+        for frames, count in self.stacks:
+            lines[frames[-1]] += count
+        return lines
 
 
 def parse_stacks(raw: str) -> list[SeenStack]:
@@ -79,70 +133,116 @@ def parse_stacks(raw: str) -> list[SeenStack]:
     return stacks
 
 
-def guilty_frame(stacks: Iterable[SeenStack], root: Path) -> tuple[Frame, float] | None:
-    """Find the function of ours that a thread spends most of its time in.
+def guilty(profiles: Sequence[Profile], root: Path) -> list[Guilty]:
+    """Name the function in which processes build reports, at one level for all of them.
 
-    Beginning with the outermost that took most time in any thread, follow the callee that takes
-    most of its caller's time, for as long as there is one.
+    Beginning with the outermost function that most samples pass through, follow the callee that
+    takes most of its caller's time, for as long as there is one. All processes count the same in
+    this, however busy they were.
 
     Args:
-        stacks: What was seen.
-        root: The checkout. What lies in it is ours, except for the environment's packages and
-            `_NOT_GUILTY`.
+        profiles: All processes that were profiled in an experiment. What is compared has to be
+            passed together: the level depends on all of them.
+        root: The checkout. Building reports is what happens in and below its `reports/`.
 
     Returns:
-        The frame, at the line seen most often, and its share of all samples of its thread; None
-        if no function of ours, with all that it calls, took `HELD` of the time of a thread.
+        The processes that were building reports for at least `HELD` of the time. For processes that
+        never call the function, another one is found in the same way.
     """
+    found = [_building(profile, root) for profile in profiles]
+    left = [each for each in found if each is not None and each.share >= HELD]
+    named: list[Guilty] = []
+    while left:
+        function = _level([path for each in left for path in each.paths()])
+        named += [_named(each, function, root) for each in left if each.lines_of(function)]
+        left = [each for each in left if not each.lines_of(function)]
+    return named
+
+
+def said(found: Guilty) -> str:
+    """Say in a sentence how busy a process was building reports, and where."""
+    place = f"{found.function} ({found.file}:{found.line})"
+    hottest = f"{found.hottest_function} ({found.hottest_file}:{found.hottest_line})"
+    sentence = (
+        f"{found.arm}: {found.process} built reports {found.building_share:.0%} of the time; "
+        f"{found.share:.0%} of that in {place}"
+    )
+    if hottest == place:
+        return sentence
+    return f"{sentence}, most of all at {hottest}, {found.hottest_share:.0%}"
+
+
+def _building(profile: Profile, root: Path) -> _Building | None:
+    """Keep the thread that builds most, and of its stacks the frames in `reports/`."""
     in_thread: Counter[str] = Counter()
-    threads: dict[str, list[_Path]] = {}
-    for thread, frames, count in stacks:
+    building: Counter[str] = Counter()
+    stacks: defaultdict[str, list[tuple[tuple[Frame, ...], int]]] = defaultdict(list)
+    for thread, frames, count in profile.stacks:
         in_thread[thread] += count
-        if path := _our_path(frames, root):
-            threads.setdefault(thread, []).append((path, count))
-    if not threads:
+        inside = tuple(each for each in frames if each.file.startswith(f"{root}/reports/"))
+        if inside and inside[-1].file != f"{root}/{_FETCHING}":
+            building[thread] += count
+            stacks[thread].append((inside, count))
+    if not building:
         return None
-    groups = {thread: _largest_group(paths) for thread, paths in threads.items()}
-    thread = max(groups, key=lambda name: _samples(groups[name]))
-    found = groups[thread]
-    if _samples(found) < HELD * in_thread[thread]:
-        return None
-    while callee := _largest_group([(path[1:], count) for path, count in found if path[1:]]):
-        if _samples(callee) <= _MOST * _samples(found):
+    ((thread, samples),) = building.most_common(1)
+    return _Building(profile, stacks[thread], samples / in_thread[thread])
+
+
+def _level(paths: Sequence[_Path]) -> _Function:
+    """Walk down to the last function that takes most of its caller's time."""
+    through: defaultdict[_Function, float] = defaultdict(float)
+    for functions, weight in paths:
+        for function in functions:
+            through[function] += weight
+    # Of functions that all the same samples pass through, this is the outermost. Processes that
+    # enter `reports/` by different functions still meet in the one that does the work.
+    start = max(through, key=through.__getitem__)
+    found = [
+        (functions[functions.index(start) :], weight)
+        for functions, weight in paths
+        if start in functions
+    ]
+    while callee := _largest_group([(path[1:], weight) for path, weight in found if path[1:]]):
+        if _weight(callee) <= _MOST * _weight(found):
             break
         found = callee
-    lines: Counter[Frame] = Counter()
-    for path, count in found:
-        lines[path[0]] += count
-    (frame, _), *_ = lines.most_common(1)
-    return frame, _samples(found) / in_thread[thread]
-
-
-def _our_path(frames: Iterable[Frame], root: Path) -> tuple[Frame, ...]:
-    """Keep the frames of ours; of a function that calls itself, the first."""
-    ours = (frame for frame in frames if _is_ours(frame, root))
-    return tuple(next(same) for _, same in groupby(ours, key=_function))
+    return found[0][0][0]
 
 
 def _largest_group(paths: Iterable[_Path]) -> list[_Path]:
     """Give the paths that begin with the function in which most samples begin."""
-    groups: dict[tuple[str, str], list[_Path]] = {}
-    for path, count in paths:
-        groups.setdefault(_function(path[0]), []).append((path, count))
-    return max(groups.values(), key=_samples, default=[])
+    groups: dict[_Function, list[_Path]] = {}
+    for path, weight in paths:
+        groups.setdefault(path[0], []).append((path, weight))
+    return max(groups.values(), key=_weight, default=[])
 
 
-def _samples(paths: Iterable[_Path]) -> int:
-    return sum(count for _, count in paths)
+def _weight(paths: Iterable[_Path]) -> float:
+    return sum(weight for _, weight in paths)
 
 
-def _function(frame: Frame) -> tuple[str, str]:
+def _named(building: _Building, function: _Function, root: Path) -> Guilty:
+    lines = building.lines_of(function)
+    ((frame, _),) = lines.most_common(1)
+    ((hottest, seen),) = building.innermost_lines().most_common(1)
+    return Guilty(
+        arm=building.profile.arm,
+        process=building.profile.process,
+        file=frame.file.removeprefix(f"{root}/"),
+        function=frame.function,
+        line=frame.line,
+        share=lines.total() / building.samples,
+        building_share=building.share,
+        hottest_file=hottest.file.removeprefix(f"{root}/"),
+        hottest_function=hottest.function,
+        hottest_line=hottest.line,
+        hottest_share=seen / building.samples,
+    )
+
+
+def _function(frame: Frame) -> _Function:
     return frame.file, frame.function
-
-
-def _is_ours(frame: Frame, root: Path) -> bool:
-    inside = frame.file.startswith(f"{root}/") and "/site-packages/" not in frame.file
-    return inside and not frame.file.startswith(tuple(f"{root}/{name}/" for name in _NOT_GUILTY))
 
 
 def py_spy_command(pid: int, seconds: float, output: Path) -> tuple[str, ...]:

@@ -1,8 +1,7 @@
 """Experiment files: one question, one TOML file in ``loadtests/experiments``."""
 
 import tomllib
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self, TypeAlias
 
@@ -19,14 +18,25 @@ from pydantic_core import ErrorDetails
 from offloop.bench import effects
 from offloop.bench.burst.experiment import BURST, BurstExperiment
 from offloop.bench.events import PARTS, Event
-from offloop.bench.expressions import PREDICTED, Expression
 from offloop.bench.observed import Scraping
 from offloop.bench.prediction import AnyPrediction
-from offloop.bench.question import ExperimentError, Name, Question
-from offloop.bench.streams import ORDER, REQUEST, OrderStream, RequestStream, Stream, StreamName
+from offloop.bench.question import ExperimentError, Known, Name, Question, check_terms
+from offloop.bench.story import terms_in
+from offloop.bench.streams import (
+    ORDER,
+    REQUEST,
+    OrderStream,
+    RequestStream,
+    Stream,
+    StreamName,
+    again,
+)
 from offloop.bench.table import ArmTable
 from offloop.bench.theory import FORMULAS, Need
 from offloop.load.arrivals import Constant, Poisson, Ramp, Spike, Step
+from offloop.measuring import catalogue
+from offloop.measuring.expressions import PSEUDO_ARMS, Expression
+from offloop.measuring.verdicts import Expectation
 from offloop.stack.catalog import TIERS, WAYS, WAYS_WITH_LIMIT
 from offloop.stack.pools import Pool
 from offloop.stack.servers import Server
@@ -191,8 +201,44 @@ class Experiment(Question):
     @property
     def looks_at_effects(self) -> bool:
         """Whether an expectation is about the ledger or the files of an arm's reports."""
-        terms = chain.from_iterable(Expression.parse(each.measure).terms for each in self.expect)
+        terms = (term for each in self.expect for term in Expression.parse(each.measure).terms)
         return any(term.measure.startswith(effects.PREFIXES) for term in terms)
+
+    @property
+    def cures(self) -> tuple[str, ...]:
+        """The arms that are shown as a cure: all that are judged, but the disease and the idle."""
+        return tuple(name for name in self.judged_arms if name not in {"naive", "baseline"})
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is expected: what the file says, and that no cure fails a request.
+
+        Where an event takes the API away, only until then.
+        """
+        said = {expectation.measure for expectation in self.expect}
+        needed = (
+            Expectation(
+                id=f"{arm}_{stream}_answered",
+                measure=f"{arm}.{self.until_the_api_is_away(arm)}{stream}.failed",
+                op="<=",
+                limit=0,
+                promise=True,
+                says=f"{arm}: no {stream} request failed",
+                why="A cure that fails requests is none, however fast it answers the rest.",
+            )
+            for arm in self.cures
+            for stream in self.streams_of(arm)
+            if stream in self.load.requests or not self.until_the_api_is_away(arm)
+        )
+        return (*self.expect, *(each for each in needed if each.measure not in said))
+
+    def until_the_api_is_away(self, arm: str) -> str:
+        """Return the prefix of measures of the time before; nothing if it never is away."""
+        ending = [
+            event for event in self.events if event.ends_the_api and self.happens_in(arm, event)
+        ]
+        first = min(ending, key=lambda event: event.at_s or 0.0, default=None)
+        return "" if first is None else f"before:{first.id}."
 
     @model_validator(mode="after")
     def _knows_what_whole_files_are(self) -> Self:
@@ -231,16 +277,7 @@ class Experiment(Question):
         return self
 
     @model_validator(mode="after")
-    def _looks_at_what_there_is(self) -> Self:
-        for expectation in self.expect:
-            for term in Expression.parse(expectation.measure).terms:
-                known = self.predict if term.arm == PREDICTED else self.arms
-                name = term.measure if term.arm == PREDICTED else term.arm
-                if name not in known:
-                    raise ValueError(
-                        f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
-                        f"but there is only {', '.join(known) or 'nothing'}"
-                    )
+    def _asks_evidence_of_what_there_is(self) -> Self:
         for evidence in self.evidence:
             if evidence.arm not in self.arms:
                 raise ValueError(
@@ -262,11 +299,6 @@ class Experiment(Question):
                     f"evidence is asked of the arm {evidence.arm!r}, which is there in the first "
                     "block only: evidence is gathered after the last one"
                 )
-        return self
-
-    @model_validator(mode="after")
-    def _tells_of_what_there_is(self) -> Self:
-        self.story.check(self.arms, self.judged_arms)
         return self
 
     @model_validator(mode="after")
@@ -299,6 +331,61 @@ class Experiment(Question):
                     f"{self.load.duration_s:g} s"
                 )
         return self
+
+    @model_validator(mode="after")
+    def _looks_at_what_will_be_measured(self) -> Self:
+        known = self.known_measures()
+        self.check_measures(known, frozenset((*self.judged_arms, *PSEUDO_ARMS)))
+        for column in self.table.columns if self.table else ():
+            for arm in self.table.rows if self.table else ():
+                terms = terms_in(column.cell_of(arm) or "")
+                check_terms(f"table column {column.heading!r}", terms, known)
+        return self
+
+    @model_validator(mode="after")
+    def _promises_what_must_never_happen(self) -> Self:
+        for expectation in self.expect:
+            terms = Expression.parse(expectation.measure).terms
+            if (
+                not expectation.promise
+                and all(term.arm in self.cures for term in terms)
+                and any(catalogue.measure_named(term.measure).promise for term in terms)
+            ):
+                raise ValueError(
+                    f"expectation {expectation.id!r} is about {expectation.measure}, of which a "
+                    "cure must have none, on a busy machine either: say `promise = true`"
+                )
+        return self
+
+    def known_measures(self) -> Known:
+        """Return the names of all measures that each arm will have, pseudo-arms included."""
+        known = {arm: frozenset(self._measures_of(arm)) for arm in self.arms}
+        for measure, asked in self.predict.items():
+            source = FORMULAS[asked.formula].source
+            known[source] = known.get(source, frozenset()) | {measure}
+        return known
+
+    def _measures_of(self, arm: str) -> Iterator[str]:
+        yield from (measure.name for measure in catalogue.NAMED)
+        has_tier = self.arms[arm].has_tier
+        events = [event.id for event in self.events if self.happens_in(arm, event)]
+        for event in events:
+            yield from catalogue.names(event, catalogue.EVENTS)
+        for stream in self.streams_of(arm):
+            yield from catalogue.names(stream, catalogue.REQUESTS)
+            if stream not in self.load.orders:
+                for moment in (*events, *self.load.later):
+                    for phase in ("before", "after"):
+                        yield from catalogue.names(f"{phase}:{moment}.{stream}", catalogue.REQUESTS)
+                continue
+            orders = self.load.orders[stream]
+            of_orders = (catalogue.ORDERS, *([catalogue.QUEUED_ORDERS] if has_tier else []))
+            for subject in (stream, *(f"before:{event}.{stream}" for event in events)):
+                yield from catalogue.names(subject, *of_orders)
+            if orders.retry_refused:
+                yield from catalogue.names(stream, catalogue.REFUSED_ORDERS)
+            if orders.repeat_after_s is not None:
+                yield from catalogue.names(again(stream), catalogue.REQUESTS)
 
     def happens_in(self, arm: str, event: Event) -> bool:
         """Whether an arm has what an event is done to, and work that reaches its step."""

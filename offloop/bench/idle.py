@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 from redis import Redis
@@ -16,6 +17,9 @@ DEADLINE_S = 60.0
 IDLE_SHARE = 0.15
 
 _LOOK_S = 0.15
+
+#: Seconds between two glances during a look.
+_GLANCE_S = 0.01
 
 
 class NotIdleError(Exception):
@@ -46,7 +50,7 @@ def wait_until_empty(redis: Redis, served: Collection[str]) -> None:
 
 
 def wait_until_quiet(pids: Callable[[], Mapping[str, Sequence[int]]]) -> None:
-    """Return once no service uses more than a little CPU.
+    """Return once no service uses more than a little CPU, nor waits for a CPU all the time.
 
     Args:
         pids: Process ids of every service.
@@ -68,13 +72,45 @@ def _still_busy(what: str) -> NotIdleError:
 
 
 def _busy(pids: Callable[[], Mapping[str, Sequence[int]]]) -> list[str]:
-    before = cpu_seconds(pids())
-    time.sleep(_LOOK_S)
+    looked_at = pids()
+    before = cpu_seconds(looked_at)
+    always_awake = _always_awake(looked_at)
     return [
         name
         for name, seconds in cpu_seconds(pids()).items()
-        if seconds - before.get(name, seconds) > IDLE_SHARE * _LOOK_S
+        if seconds - before.get(name, seconds) > IDLE_SHARE * _LOOK_S or name in always_awake
     ]
+
+
+def _always_awake(pids: Mapping[str, Sequence[int]]) -> Collection[str]:
+    """Return the services that were awake at every glance during one look.
+
+    The CPU that a service uses does not tell whether it has work: on a busy machine, workers with
+    the policy SCHED_IDLE get none for seconds. But one that has work does not sleep meanwhile. One
+    that is only woken now and then, for a heartbeat, also waits for a CPU, and sleeps after that.
+    """
+    awake = list(pids)
+    end = time.monotonic() + _LOOK_S
+    while (left_s := end - time.monotonic()) > 0:
+        awake = [name for name in awake if any(map(_is_awake, pids[name]))]
+        time.sleep(min(_GLANCE_S, left_s))
+    return awake
+
+
+def _is_awake(pid: int) -> bool:
+    """Say whether a thread of the process runs, waits for a CPU (R) or waits for a disk (D).
+
+    Always false where there is no /proc: macOS calls every process running
+    (https://github.com/giampaolo/psutil/issues/2675), so only CPU counts there.
+    """
+    with suppress(OSError):  # the process has ended
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(OSError):  # the thread has ended
+                # The name before the state may hold anything.
+                state = (thread / "stat").read_bytes().rpartition(b")")[2].split()[0]
+                if state in {b"R", b"D"}:
+                    return True
+    return False
 
 
 def cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:

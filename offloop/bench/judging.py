@@ -1,58 +1,199 @@
 """From the measures of all blocks to a result that is judged, whatever was run."""
 
-from collections.abc import Mapping, Sequence
-from statistics import median
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isinf
 
-from offloop.bench.expressions import PREDICTED, Measures
+from offloop.bench.calm import quiet_blocks, without_the_others
 from offloop.bench.question import Question
-from offloop.bench.results import ExperimentResult
+from offloop.bench.results import Detail, ExperimentResult, Values
 from offloop.bench.story import tell
 from offloop.bench.table import ArmTable, fill
-from offloop.bench.verdicts import Judged, experiment_verdict, judge
+from offloop.measuring import catalogue
+from offloop.measuring.combining import in_block
+from offloop.measuring.expressions import PSEUDO_ARMS, Expression, Observed, Term
+from offloop.measuring.noise import is_quiet
+from offloop.measuring.values import Block, Recorded
+from offloop.measuring.verdicts import (
+    Expectation,
+    Judged,
+    Status,
+    experiment_verdict,
+    judge,
+)
 
 
-def with_predictions(result: ExperimentResult) -> list[dict[str, Measures]]:
-    """Return the blocks of a result, each with what was predicted for it."""
-    predicted: Sequence[Measures] = result.predicted_blocks or [{}] * len(result.blocks)
-    both = zip(result.blocks, predicted, strict=True)
-    return [{**block, PREDICTED: found} for block, found in both]
+@dataclass
+class Measured:
+    """Every run of every arm of an experiment, so far.
+
+    Attributes:
+        compared: The arms that run in every block: those that decide whether it was disturbed.
+        blocks: Each pass over the arms, with what was known before its load under `PSEUDO_ARMS`.
+        discarded: Runs that were disturbed and repeated, each as a block of its own.
+    """
+
+    compared: frozenset[str]
+    blocks: list[Block] = field(default_factory=list)
+    discarded: list[Block] = field(default_factory=list)
+
+    @property
+    def every_run(self) -> Sequence[Block]:
+        """Every run, for what must never happen in any."""
+        return [*self.blocks, *self.discarded]
+
+    def judged(self) -> tuple[list[int], list[Block]]:
+        """Return the numbers of the blocks that are judged, and what they hold."""
+        kept = quiet_blocks(self.blocks, self.compared)
+        return kept, without_the_others(self.blocks, kept)
 
 
-def judge_experiment(
-    result: ExperimentResult,
-    question: Question,
-    blocks: Sequence[Mapping[str, Measures]],
-    checks: Sequence[Judged],
-    table: ArmTable | None = None,
-) -> None:
-    """Complete a result: medians, expectations, verdict, and what happened in words.
+def another_block(
+    measured: Measured, expectations: Sequence[Expectation], planned: int, at_most: int
+) -> str | None:
+    """Say why another block is to be run; None where there are enough.
 
     Args:
-        result: Holds the blocks; the rest is written into it.
-        question: Says what is expected, and how to tell it.
-        blocks: Those of the result that are judged, with what was predicted for them.
-        checks: Whether the measurement is valid.
+        measured: Every run so far.
+        expectations: What is expected.
+        planned: Blocks that have to be undisturbed.
+        at_most: Blocks that are run at most.
+    """
+    run = len(measured.blocks)
+    if run < planned:
+        return "planned"
+    if run >= at_most:
+        return None
+    kept, blocks = measured.judged()
+    if not kept:
+        return None  # the machine does not become quiet
+    if len(kept) < planned:
+        return "in place of a disturbed one"
+    judged = [judge(each, blocks, measured.every_run) for each in expectations]
+    still_open = [each.id for each in judged if each.undecided]
+    return f"undecided: {', '.join(still_open)}" if still_open else None
+
+
+def judge_experiment(  # noqa: PLR0913 - everything that a judgement rests on
+    result: ExperimentResult,
+    question: Question,
+    expectations: Sequence[Expectation],
+    measured: Measured,
+    checks: Callable[[Sequence[Block]], Sequence[Judged]],
+    table: ArmTable | None = None,
+) -> None:
+    """Complete a result: values, expectations, verdict, and what happened in words.
+
+    Args:
+        result: The rest is written into it.
+        question: How to tell it.
+        expectations: What is expected.
+        measured: Every run of every arm.
+        checks: Says of the judged blocks whether the measurement is valid.
         table: What to show instead of all measures of all arms, if anything.
     """
-    result.arms = {
-        arm: _medians([block[arm] for block in blocks if arm in block]) for arm in result.blocks[0]
-    }
-    result.predicted = _medians([block[PREDICTED] for block in blocks if PREDICTED in block])
-    # What must never happen must not happen in a block that was disturbed, either.
-    every = with_predictions(result)
+    result.judged_blocks, blocks = measured.judged()
+    # Without any block that is judged, all are shown; but nothing is said of them.
+    judged_blocks = blocks if result.judged_blocks else []
     result.expectations = [
-        judge(limit, every if limit.every_block else blocks) for limit in question.expect
+        _with_conditions(judge(each, judged_blocks, measured.every_run), result.load)
+        for each in expectations
     ]
-    result.validity = list(checks)
+    result.validity = list(checks(judged_blocks))
     result.verdict = experiment_verdict(result.expectations, result.validity)
+    _summarise(result, blocks)
+    result.disturbed_arms = sorted(
+        arm
+        for arm, found in _arms(blocks).items()
+        if not all(is_quiet(each.numbers.get(catalogue.TAKEN)) for each in found)
+    )
     if table is not None:
         result.table = fill(table, blocks)
-    result.gain = tell(question.story.gain.strip(), blocks)
+    condition = conditions(result.load)
+    gain = tell(question.story.gain.strip(), blocks)
+    result.gain = f"{gain} ({condition})" if condition else gain
     price = f"{question.story.price.strip()} {question.story.shown or ''}"
     result.price = tell(price.strip(), blocks)
 
 
-def _medians(blocks: Sequence[Measures]) -> dict[str, float]:
-    # As with what is judged: no median of those blocks only that happened to have the measure.
-    names = set(blocks[0]).intersection(*blocks[1:]) if blocks else set()
-    return {name: median(block[name] for block in blocks) for name in sorted(names)}
+def conditions(load: Mapping[str, object]) -> str:
+    """Say how long a report takes and how busy what builds it is: S and rho.
+
+    Ratios of waits grow with both, so none is printed without them.
+    """
+    streams = load.get("streams", {})
+    assert isinstance(streams, Mapping)  # noqa: S101 - as `Load` dumps them
+    said = []
+    for name, stream in streams.items():
+        if "run_s" in stream and "per_second" in stream:
+            run_s = stream["run_s"]
+            rho = stream["per_second"] * run_s
+            said.append(f"{name}: S = {run_s:.2f} s, rho = {rho:.2f}")
+    return "; ".join(said)
+
+
+def _with_conditions(judged: Judged, load: Mapping[str, object]) -> Judged:
+    terms = Expression.parse(judged.measure).terms
+    grows = (
+        "streams" in load
+        and len({term.arm for term in terms} - set(PSEUDO_ARMS)) > 1
+        and all(catalogue.measure_named(term.measure).unit is catalogue.Unit.MS for term in terms)
+    )
+    return judged.model_copy(update={"depends_on": conditions(load)}) if grows else judged
+
+
+def values_of(recorded: Recorded) -> dict[str, float | None]:
+    """Return every measure of one arm in one block; null for what never came."""
+    found = {name: in_block(name, recorded) for name in _names(recorded)}
+    return {
+        name: None if isinf(value) else value for name, value in found.items() if value is not None
+    }
+
+
+def block_values(block: Block) -> Values:
+    """Return every measure of a block."""
+    return {arm: values_of(recorded) for arm, recorded in block.items()}
+
+
+def _names(recorded: Recorded) -> Iterator[str]:
+    """Yield the names of all measures that there are, in the order of the catalogue's groups."""
+    yield from recorded.numbers
+    for of in recorded.samples:
+        subject, _, sample = of.rpartition(".")
+        if not subject.startswith("second:"):
+            for group in catalogue.GROUPS.values():
+                for measure in group:
+                    if measure.sample == sample:
+                        yield f"{subject}.{measure.name}"
+
+
+def _arms(blocks: Sequence[Block]) -> dict[str, list[Recorded]]:
+    found: dict[str, list[Recorded]] = {}
+    for block in blocks:
+        for arm, recorded in block.items():
+            found.setdefault(arm, []).append(recorded)
+    return found
+
+
+def _summarise(result: ExperimentResult, blocks: Sequence[Block]) -> None:
+    for arm, found in _arms(blocks).items():
+        values: dict[str, float | None] = {}
+        details: dict[str, Detail] = {}
+        for name in _names(found[0]):
+            observed = Expression(Term(arm, name)).over(blocks)
+            if observed is not None:
+                values[name] = None if isinf(observed.value) else observed.value
+                details[name] = _detail(observed)
+        into = result.before_load if arm in PSEUDO_ARMS else result.arms
+        into[arm] = values
+        result.details[arm] = details
+
+
+def _detail(observed: Observed) -> Detail:
+    low, high = observed.interval or (None, None)
+    return Detail(
+        status=Status.NEVER if isinf(observed.value) else Status.MEASURED,
+        n=observed.n,
+        low=None if low is None or isinf(low) else low,
+        high=None if high is None or isinf(high) else high,
+    )

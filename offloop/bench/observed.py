@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import Field, PositiveFloat, model_validator
 
 from offloop.bench.question import ExperimentError
+from offloop.bench.scraping import LARGEST_LAG
 from offloop.load.log import RequestLog, succeeded
 from offloop.load.records import RequestRow
 from offloop.tables import Table
@@ -20,7 +21,6 @@ from offloop.telemetry.loop_monitor import STALL_THRESHOLD_S
 _MS = 1000
 
 #: Gauges of the event loop's lag: the largest of the last while, where it is kept, or the last one.
-LARGEST_LAG = "offloop_loop_lag_max_seconds"
 LAST_LAG = "event_loop_lag_seconds"
 
 #: Seconds of stalls, by the code that held the loop.

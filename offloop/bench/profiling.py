@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from offloop.bench.evidence import Guilty, guilty_frame, parse_stacks, py_spy_command
+from offloop.bench.evidence import Profile, parse_stacks, py_spy_command
 from offloop.bench.experiment import Evidence
 from offloop.bench.stage import Setting
 from offloop.load.generator import Generator
@@ -26,14 +26,9 @@ class NoEvidenceError(Exception):
     """A process could not be profiled; the measurement is not touched by that."""
 
 
-def profile_arm(  # noqa: PLR0913 - what is run, on what, where to, and whose code is ours
-    generator: Generator,
-    setting: Setting,
-    plan: Plan,
-    asked: list[Evidence],
-    out: Path,
-    root: Path,
-) -> list[Guilty]:
+def profile_arm(
+    generator: Generator, setting: Setting, plan: Plan, asked: list[Evidence], out: Path
+) -> list[Profile]:
     """Run one arm's load once more, with py-spy on the processes that were asked for.
 
     Args:
@@ -42,7 +37,6 @@ def profile_arm(  # noqa: PLR0913 - what is run, on what, where to, and whose co
         plan: The load.
         asked: Which processes of the arm to look at.
         out: Folder for the stacks, ``<arm>-<process>.txt``.
-        root: The checkout: what lies in it is our code.
 
     Raises:
         NoEvidenceError: py-spy is not allowed to look.
@@ -57,8 +51,7 @@ def profile_arm(  # noqa: PLR0913 - what is run, on what, where to, and whose co
     for each in spies:
         each.wait_until_attached()
     generator.run(plan, out / f"load-{asked[0].arm}")
-    found = [each.read(root) for each in spies]
-    return [guilty for guilty in found if guilty is not None]
+    return [each.read() for each in spies]
 
 
 def _py_spy() -> str:
@@ -85,8 +78,8 @@ class _Spy:
                 )
             time.sleep(_LOOK_S)
 
-    def read(self, root: Path) -> Guilty | None:
-        """Return what it found, once it is done."""
+    def read(self) -> Profile:
+        """Return what it saw, once it is done."""
         try:
             status = self.process.wait(_DEADLINE_S)
         except subprocess.TimeoutExpired as error:
@@ -99,16 +92,5 @@ class _Spy:
                 "other processes: run as root, or set kernel.yama.ptrace_scope to 0 (Linux), or "
                 f"use sudo (macOS). Its own words are in {self.log}."
             )
-        found = guilty_frame(parse_stacks(self.output.read_text()), root)
-        if found is None:
-            # Not a failure: nothing holds a process that only waits, or does a bit of everything.
-            return None
-        frame, share = found
-        return Guilty(
-            arm=self.evidence.arm,
-            process=self.evidence.process,
-            file=frame.file.removeprefix(f"{root}/"),
-            function=frame.function,
-            line=frame.line,
-            share=share,
-        )
+        stacks = parse_stacks(self.output.read_text())
+        return Profile(self.evidence.arm, self.evidence.process, stacks)

@@ -1,16 +1,17 @@
 """What every experiment asks, and how its answer is judged and told, whatever it runs."""
 
-from collections.abc import Collection
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from offloop.bench.expressions import PREDICTED, Expression
-from offloop.bench.story import arms_in, tell
+from offloop.bench.story import tell, terms_in
+from offloop.measuring.catalogue import nearest
+from offloop.measuring.expressions import Expression, Term
+from offloop.measuring.verdicts import Expectation
 from offloop.tables import Table
 
-#: Passes over all arms: a verdict is a median, which one odd block of three cannot move, nor two
-#: of five.
+#: Passes over all arms where the experiment does not say.
 BLOCKS = 5
 FEWEST_BLOCKS = 3
 
@@ -22,64 +23,41 @@ class ExperimentError(Exception):
     """An experiment that does not exist or cannot be understood."""
 
 
-def _parses(text: str) -> str:
-    Expression.parse(text)
-    return text
-
-
 def _can_be_told(text: str) -> str:
     tell(text, [])
     return text
 
 
-class Expectation(Table):
-    """One limit on one measure."""
-
-    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    measure: Annotated[str, AfterValidator(_parses)]
-    op: Literal["<=", ">="]
-    limit: float
-    #: Whether each block has to keep it, so that the worst is judged and not the median: for what
-    #: must never happen.
-    every_block: bool = False
-    #: Whether the ratio is taken within each whole second of the load before the first event, and
-    #: the median is that of all seconds of all blocks: for p99s of plain requests that are about
-    #: the same. A moment in which the host takes the processor is in one second, and would be the
-    #: p99 of the block.
-    each_second: bool = False
-    #: The expectation in words, for people.
-    says: str
-    #: Why the limit is where it is.
-    why: str
-
-
 class Story(Table):
-    """What to say afterwards; ``{EXPRESSION:FORMAT}`` stands for a measured value."""
+    """What to say afterwards; ``{EXPRESSION}`` stands for a measured value (`story.tell`)."""
 
     gain: Annotated[str, AfterValidator(_can_be_told)]
     price: Annotated[str, AfterValidator(_can_be_told)]
     #: Told after the price, of arms that are only shown: the others tell nothing of those.
     shown: Annotated[str, AfterValidator(_can_be_told)] | None = None
 
-    def check(self, arms: Collection[str], judged: Collection[str]) -> None:
-        """Check that it tells only of what will have been measured.
 
-        Args:
-            arms: Those of the experiment.
-            judged: Those of them that are in every run.
+#: The names of all measures of each arm and pseudo-arm.
+Known = Mapping[str, frozenset[str]]
 
-        Raises:
-            ValueError: it tells of an arm that there is not, or not in every run.
-        """
-        texts = {"gain": self.gain, "price": self.price, "shown": self.shown or ""}
-        for key, text in texts.items():
-            if unknown := sorted(arms_in(text) - {*arms, PREDICTED}):
-                raise ValueError(f"story.{key} tells of {unknown[0]!r}; there is {', '.join(arms)}")
-            if key != "shown" and (shown := sorted(arms_in(text) - {*judged, PREDICTED})):
-                raise ValueError(
-                    f"story.{key} tells of {shown[0]!r}, which is only shown, and left out of some "
-                    "runs: that belongs to story.shown"
-                )
+
+def check_terms(where: str, terms: tuple[Term, ...], known: Known) -> None:
+    """Check that an experiment will have measured something.
+
+    Raises:
+        ValueError: there is no such arm, or it has no such measure; with the nearest names.
+    """
+    for term in terms:
+        if term.arm not in known:
+            raise ValueError(
+                f"{where} looks at {term}, but there is no arm {term.arm!r}; "
+                f"there is {', '.join(known)}"
+            )
+        if term.measure not in known[term.arm]:
+            raise ValueError(
+                f"{where} looks at {term}, which the arm {term.arm} will not have: "
+                f"{nearest(term.measure, known[term.arm])}"
+            )
 
 
 class Question(Table):
@@ -98,12 +76,34 @@ class Question(Table):
 
     @property
     def expected_of(self) -> frozenset[str]:
-        """The arms that expectations look at, and `PREDICTED` if they do."""
-        return frozenset(
-            term.arm
-            for expectation in self.expect
-            for term in Expression.parse(expectation.measure).terms
+        """The arms that expectations look at, pseudo-arms included."""
+        return frozenset[str]().union(
+            *(Expression.parse(each.measure).arms for each in self.expect)
         )
+
+    def check_measures(self, known: Known, judged: frozenset[str]) -> None:
+        """Check everything that is looked at or told.
+
+        Args:
+            known: What will have been measured.
+            judged: The arms that are in every run, pseudo-arms included.
+
+        Raises:
+            ValueError: something will not have been measured, or the wrong text tells of it.
+        """
+        for expectation in self.expect:
+            terms = Expression.parse(expectation.measure).terms
+            check_terms(f"expectation {expectation.id!r}", terms, known)
+        texts = {"gain": self.story.gain, "price": self.story.price, "shown": self.story.shown}
+        for key, text in texts.items():
+            terms = terms_in(text or "")
+            check_terms(f"story.{key}", terms, known)
+            shown = sorted({term.arm for term in terms} - judged)
+            if key != "shown" and shown:
+                raise ValueError(
+                    f"story.{key} tells of {shown[0]!r}, which is only shown, and left out of some "
+                    "runs: that belongs to story.shown"
+                )
 
     @model_validator(mode="after")
     def _expects_each_once(self) -> Self:

@@ -1,7 +1,7 @@
 """How orders were refused, and whether their clients did as they were told: pure functions."""
 
 from offloop.load.log import RequestLog
-from offloop.load.percentiles import nearest_rank
+from offloop.measuring.values import Recorded, sample
 
 _MS = 1000
 
@@ -9,22 +9,19 @@ _MS = 1000
 _ROUNDED_S = 2e-6
 
 
-def refusal_measures(stream: str, log: RequestLog) -> dict[str, float | None]:
+def refusal_samples(stream: str, log: RequestLog) -> Recorded:
     """Measure the refusals of a stream whose clients come back when they are told to.
 
     `refused` counts answers that were refusals, several of one order included, and
     `early_retries` those of them after which it was sent again sooner than the client was told.
     """
     refusals = [row for row in log.refusals if row.name == stream]
-    took_ms = sorted(_MS * (row.done_s - row.sent_s) for row in refusals)
     early = [
         row
         for row in refusals
         if row.again_s is not None and row.again_s < row.done_s + row.retry_after_s - _ROUNDED_S
     ]
-    return {
-        f"{stream}.refused": len(refusals),
-        f"{stream}.refused_p50_ms": nearest_rank(took_ms, 50),
-        f"{stream}.refused_p95_ms": nearest_rank(took_ms, 95),
-        f"{stream}.early_retries": len(early),
-    }
+    return Recorded(
+        {f"{stream}.refused": len(refusals), f"{stream}.early_retries": len(early)},
+        {f"{stream}.refused_ms": sample(_MS * (row.done_s - row.sent_s) for row in refusals)},
+    )

@@ -16,15 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from offloop.bench.depth import DepthSample
 from offloop.bench.evidence import Guilty
 from offloop.bench.table import FilledTable
-from offloop.bench.verdicts import Judged, Verdict
-from offloop.load.records import RefusalRow, RequestRow
+from offloop.load.log import RequestLog
+from offloop.load.records import RefusalRow, ReportRow, RequestRow
+from offloop.measuring.verdicts import Judged, Status, Verdict
 from offloop.stack.sampling import ResourceSample
 
 RUN_FILE = "run.json"
 REQUESTS_FILE = "requests.parquet"
 SAMPLES_FILE = "samples.parquet"
+REPORTS_FILE = "reports.parquet"
 REFUSALS_FILE = "refusals.parquet"
 DEPTHS_FILE = "depths.parquet"
+
+
+_Row = RequestRow | ReportRow | RefusalRow | ResourceSample | DepthSample
 
 
 class ResultsError(Exception):
@@ -36,6 +41,8 @@ class EventResult(BaseModel):
 
     block: int
     arm: str
+    #: How often the arm had run before in this block, and was disturbed.
+    attempt: int
     id: str
     #: The services it was done to.
     what: tuple[str, ...]
@@ -45,6 +52,41 @@ class EventResult(BaseModel):
     lasted_s: float | None
 
 
+class Detail(BaseModel):
+    """What there is to know of a value, beside the value."""
+
+    status: Status
+    #: How many values it rests on: requests or reports of a sample, else blocks.
+    n: int
+    #: The 95% interval; null where there is no estimate, or its end never came.
+    low: float | None = None
+    high: float | None = None
+
+
+class Discarded(BaseModel):
+    """A run of an arm that was disturbed, and that another one has replaced."""
+
+    block: int
+    arm: str
+    taken_share: float
+    #: What took the machine, most first.
+    taken_by: tuple[str, ...]
+    measures: dict[str, float | None]
+
+
+class Noise(BaseModel):
+    """A moment at which the machine was not quiet, and what took it."""
+
+    #: What was about to be done, or was measured meanwhile.
+    step: str
+    taken_share: float
+    taken_by: tuple[str, ...]
+
+
+#: Arm -> measure -> value; null for what never came.
+Values = dict[str, dict[str, float | None]]
+
+
 class ExperimentResult(BaseModel):
     """One experiment of a run."""
 
@@ -52,17 +94,27 @@ class ExperimentResult(BaseModel):
     title: str
     #: The load as it was: resolved rates, the calibrated time of a report, the arrivals' seeds.
     load: dict[str, Any]
-    #: Median over blocks of every measure.
-    arms: dict[str, dict[str, float]] = Field(default_factory=dict)
-    blocks: list[dict[str, dict[str, float]]] = Field(default_factory=list)
-    #: Numbers of the blocks that all else is about: the host disturbed the others.
+    #: Every measure over the judged blocks, combined as the catalogue says.
+    arms: Values = Field(default_factory=dict)
+    #: The same keys: how many values, interval, and what became of those that are null.
+    details: dict[str, dict[str, Detail]] = Field(default_factory=dict)
+    #: Every measure of every block.
+    blocks: list[Values] = Field(default_factory=list)
+    #: Numbers of the blocks that are judged: the others were disturbed.
     judged_blocks: list[int] = Field(default_factory=list)
+    #: Arms that are shown, and ran only in a disturbed block.
+    disturbed_arms: list[str] = Field(default_factory=list)
+    #: Runs of an arm that were disturbed and repeated. Only promises look at them.
+    discarded: list[Discarded] = Field(default_factory=list)
+    noise: list[Noise] = Field(default_factory=list)
     expectations: list[Judged] = Field(default_factory=list)
     validity: list[Judged] = Field(default_factory=list)
-    #: What theory predicted, median over blocks.
-    predicted: dict[str, float] = Field(default_factory=dict)
+    #: What each stream of reports was found to cost before each block, and its rate in it.
+    calibrations: list[dict[str, Any]] = Field(default_factory=list)
+    #: What was predicted, calibrated or configured, over the judged blocks: source -> measure.
+    before_load: Values = Field(default_factory=dict)
     #: The same of each block, on record before its load began.
-    predicted_blocks: list[dict[str, float]] = Field(default_factory=list)
+    before_load_blocks: list[Values] = Field(default_factory=list)
     events: list[EventResult] = Field(default_factory=list)
     #: The experiment's own table, where it has one.
     table: FilledTable | None = None
@@ -81,12 +133,15 @@ class Run(BaseModel):
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True)
 
-    schema_: Literal["offloop.run/1"] = Field(default="offloop.run/1", alias="schema")
+    schema_: Literal["offloop.run/2"] = Field(default="offloop.run/2", alias="schema")
+    kind: Literal["bench"] = "bench"
     started_at: datetime
     machine: dict[str, Any]
     versions: dict[str, str]
     git: dict[str, Any]
     seed: int
+    #: Whether it was a quick look: fewer blocks.
+    quick: bool = False
     wall_s: float = 0.0
     interrupted: bool = False
     verdict: Verdict = Verdict.NO_VERDICT
@@ -125,16 +180,23 @@ class RunFolder:
     def add(
         self,
         where: Mapping[str, Any],
-        requests: Sequence[RequestRow],
         samples: Sequence[ResourceSample],
-        refusals: Sequence[RefusalRow] = (),
+        log: RequestLog | None = None,
         depths: Sequence[DepthSample] = (),
     ) -> None:
-        """Keep the raw rows of one arm; ``where`` names experiment, block and arm."""
-        tables: Mapping[str, Sequence[RequestRow | ResourceSample | RefusalRow | DepthSample]] = {
-            REQUESTS_FILE: requests,
+        """Keep the raw rows of one run of an arm.
+
+        Args:
+            where: Names experiment, block, arm and attempt, as columns.
+            samples: What its processes used.
+            log: Every request; None where none were sent.
+            depths: What was in the queues.
+        """
+        tables: Mapping[str, Sequence[_Row]] = {
+            REQUESTS_FILE: log.requests if log else (),
+            REPORTS_FILE: log.reports if log else (),
+            REFUSALS_FILE: log.refusals if log else (),
             SAMPLES_FILE: samples,
-            REFUSALS_FILE: refusals,
             DEPTHS_FILE: depths,
         }
         for name, rows in tables.items():

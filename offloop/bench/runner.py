@@ -4,8 +4,9 @@ import os
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from math import ceil
 from pathlib import Path
 from subprocess import Popen
@@ -14,30 +15,34 @@ from typing import IO, Protocol
 from offloop.bench.aftermath import Aftermath
 from offloop.bench.blocks import run_arm
 from offloop.bench.calibration import Calibration, Calibrator, alone_cpu_s, warm_up
-from offloop.bench.calm import calm_blocks, numbers, until_calm, without_the_others
+from offloop.bench.calm import until_quiet
 from offloop.bench.capacity import slots_serving
 from offloop.bench.changes import lines_changed_by
 from offloop.bench.effects import effect_measures
 from offloop.bench.events import Happened
+from offloop.bench.evidence import Profile, guilty
 from offloop.bench.experiment import Evidence, Experiment
 from offloop.bench.idle import wait_until_quiet
-from offloop.bench.judging import judge_experiment, with_predictions
+from offloop.bench.judging import Measured, another_block, block_values, judge_experiment
 from offloop.bench.measures import measure
 from offloop.bench.observed import Schedule
 from offloop.bench.observer import Observer, observer_of
+from offloop.bench.patience import Attempt, Patience
 from offloop.bench.plans import block_plan
 from offloop.bench.predictions import predictions
 from offloop.bench.profiling import NoEvidenceError, profile_arm
 from offloop.bench.question import Question
-from offloop.bench.results import EventResult, ExperimentResult, RunFolder
+from offloop.bench.results import EventResult, ExperimentResult, RunFolder, Values
 from offloop.bench.stage import Setting, stage, stage_one
-from offloop.bench.taken import Watch
-from offloop.bench.validity import calibration_ours, validity
-from offloop.bench.verdicts import Verdict
+from offloop.bench.validity import enough_quiet_blocks, validity
 from offloop.load.generator import Generator
 from offloop.load.plan import Plan
 from offloop.load.protocol import Progress
 from offloop.load.records import ReportRow
+from offloop.measuring.catalogue import TAKEN
+from offloop.measuring.noise import Watch
+from offloop.measuring.values import Block, Recorded
+from offloop.measuring.verdicts import Judged, Verdict
 from offloop.stack.priorities import NICE_GENERATOR
 from offloop.stack.supervisor import Stack
 
@@ -46,8 +51,9 @@ from offloop.stack.supervisor import Stack
 EVIDENCE_S = 3
 _EVIDENCE_ORDERS = 2
 
-#: How often it is calibrated at most, until others leave the machine to it.
+#: How often it is calibrated, at most, until nothing disturbs it: at first, and before each block.
 CALIBRATIONS = 3
+CALIBRATIONS_AGAIN = 2
 
 #: Seconds after an error within which a service that has died is seen to have died.
 _DEATH_SHOWS_S = 0.5
@@ -56,7 +62,7 @@ _LOOK_S = 0.05
 
 
 class Reporter(Protocol):
-    """Whoever wants to know how a run is going."""
+    """Is told how a run is going."""
 
     def experiment(self, slug: str, experiment: Question) -> None:
         """An experiment begins."""
@@ -79,38 +85,36 @@ class Options:
     """How thoroughly to measure.
 
     Attributes:
-        blocks: Passes over all arms; the verdict is the median of their ratios. None for as many as
-            the experiment says, and others in place of those that are disturbed.
+        blocks: Passes over all arms, no more and no fewer; None for as many as the experiment says,
+            and others in place of those that were disturbed, or where nothing is decided yet.
         seed: Of the first block; the following ones count on from it.
+        stop_if_busy: Whether to stop where the machine does not become quiet.
     """
 
     blocks: int | None
     seed: int
+    stop_if_busy: bool = False
 
-    def blocks_of(self, experiment: Question) -> int:
-        """Return the passes over all arms of one experiment."""
+    def planned(self, experiment: Question) -> int:
+        """Return the passes over all arms that have to be undisturbed."""
         return self.blocks or experiment.blocks
 
-    def block_numbers(self, experiment: Question, result: ExperimentResult) -> Iterator[int]:
-        """Yield the number of each block that is to be run, while the result gets those that were.
+    def reruns(self, experiment: Question, arms: int) -> int:
+        """Return how many runs of arms may be repeated because they were disturbed."""
+        return self.planned(experiment) * arms
 
-        Whoever asks for a number of blocks gets that number.
-        """
-        if self.blocks is not None:
-            return iter(range(self.blocks))
-        return numbers(experiment.blocks, result.blocks)
+    def at_most(self, experiment: Question) -> int:
+        """Return the passes over all arms that are run at most."""
+        return self.blocks or 2 * experiment.blocks
 
     def said(self, experiment: Question, number: int) -> str:
         """Name a block, for people."""
-        blocks = self.blocks_of(experiment)
-        return (
-            f"block {number + 1} of {blocks}"
-            if number < blocks
-            else f"block {number + 1}, for one in which others took the machine"
-        )
+        planned = self.planned(experiment)
+        more = f" of {planned}" if number < planned else f", after {planned} planned"
+        return f"block {number + 1}{more}"
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Lab:
     """What is up and running while an experiment is.
 
@@ -126,9 +130,9 @@ class _Lab:
     arms: dict[str, Setting]
     generator: Generator
     scratch: Path
-    calibrated: Mapping[str, Calibration]
-    rates: dict[str, float]
-    scraping: Schedule | None
+    calibrated: dict[str, Calibration] = field(default_factory=dict)
+    rates: dict[str, float] = field(default_factory=dict)
+    scraping: Schedule | None = None
 
     @property
     def whole(self) -> Collection[str]:
@@ -144,6 +148,11 @@ class _Lab:
         for setting in _distinct(self.arms):
             setting.wait_until_empty()
         wait_until_quiet(partial(_pids, self.arms))
+
+    def pids(self) -> dict[str, list[int]]:
+        """Return the process ids of everything that the lab runs."""
+        lab = {"generator": [self.generator.pid], "lab": [os.getpid()]}
+        return _pids(self.arms) | lab
 
     def others(self, arm: str) -> list[int]:
         """Return the process ids of the stacks that are not behind this arm."""
@@ -164,6 +173,10 @@ class ExperimentRun:
         self._reporter = reporter
         self._digests: dict[str, dict[str, frozenset[str]]] = {}
         self._queues: dict[str, str | None] = {}
+        self._measured = Measured(
+            frozenset(name for name, arm in experiment.arms.items() if not arm.once)
+        )
+        self._known: dict[str, Recorded] = {}
         self.result = ExperimentResult(
             verdict=Verdict.NO_VERDICT,
             title=experiment.title,
@@ -179,13 +192,41 @@ class ExperimentRun:
             NotIdleError: an arm left work behind that did not end.
             NoAnswerError: a service did not answer.
             ExperimentError: it asks for evidence of a process that there is not.
+            MachineBusyError: the machine is not quiet, and the options say to stop then.
         """
+        planned, at_most = options.planned(self._experiment), options.at_most(self._experiment)
+        self._patience = Patience(
+            self.result,
+            self._measured,
+            self._reporter.step,
+            options.reruns(self._experiment, len(self._experiment.arms)),
+            stop=options.stop_if_busy,
+        )
         with self._lab() as lab:
-            for number in options.block_numbers(self._experiment, self.result):
-                self._run_block(lab, number, options)
+            for number in count():
+                said = options.said(self._experiment, number)
+                if number:
+                    why = another_block(
+                        self._measured, self._experiment.expectations, planned, at_most
+                    )
+                    if why is None:
+                        break
+                    said += f" ({why})" if number >= planned else ""
+                self._run_block(lab, number, said, options)
             self._gather_evidence(lab, options.seed)
             self._reporter.step("stopping everything")
-        self._judge(options.blocks_of(self._experiment))
+        judge_experiment(
+            self.result,
+            self._experiment,
+            self._experiment.expectations,
+            self._measured,
+            partial(self._checks, planned),
+            self._experiment.table,
+        )
+
+    def _checks(self, planned: int, blocks: Sequence[Block]) -> list[Judged]:
+        checks = validity(self._experiment, blocks, self._digests, self._queues)
+        return [*checks, enough_quiet_blocks(self.result.judged_blocks, planned)]
 
     @contextmanager
     def _lab(self) -> Iterator[_Lab]:
@@ -198,35 +239,37 @@ class ExperimentRun:
                 Generator(start=partial(_start_generator, stack), log=logs / "generator.log")
             )
             cleanup.enter_context(_dead_named(arms))
-            calibrated = self._calibrate(generator, arms, stack.folder / "calibration")
-            rates = self._rates(calibrated)
-            self._note(calibrated, rates)
-            scraping = self._scraping(calibrated)
-            yield _Lab(dict(arms), generator, stack.folder, calibrated, rates, scraping)
+            lab = _Lab(dict(arms), generator, stack.folder)
+            lab.settle()
+            self._patience.wait(lab.pids, "before the calibration")
+            found, taken = self._calibrate(lab)
+            lab.calibrated |= found
+            lab.rates |= self._rates(lab.calibrated)
+            self._note(lab, taken)
+            lab.scraping = self._scraping(lab.calibrated)
+            yield lab
 
-    def _calibrate(
-        self, generator: Generator, arms: Mapping[str, Setting], out: Path
-    ) -> Mapping[str, Calibration]:
-        def pids() -> dict[str, list[int]]:
-            lab = {"generator": [generator.pid], "lab": [os.getpid()]}
-            return _pids(arms) | lab
-
+    def _calibrate(self, lab: _Lab) -> tuple[Mapping[str, Calibration], float | None]:
         def calibrate(again: int) -> tuple[Mapping[str, Calibration], float | None]:
+            if again:
+                self._patience.wait(lab.pids, "calibration")
             self._reporter.step(
-                "calibrating again: others took the machine"
+                "calibrating again: it was disturbed"
                 if again
                 else "calibrating: how long does a report take here?"
             )
-            calibrator = Calibrator(generator, arms["naive"], self._experiment, out / str(again))
-            with Watch(pids) as machine:
-                calibrated = calibrator.calibrate()
+            out = lab.scratch / "calibration" / str(again)
+            with Watch(lab.pids) as machine:
+                calibrated = self._calibrator(lab, out).calibrate()
+            self._patience.note("calibration", machine.taken, machine.taken_by)
             return calibrated, machine.taken
 
         if not self._experiment.load.calibrated:
-            return {}
-        found, taken = until_calm(calibrate, CALIBRATIONS)
-        self.result.load["calibration"] = {"taken_share": min(taken), "times": len(taken)}
-        return found
+            return {}, None
+        return until_quiet(calibrate, CALIBRATIONS)
+
+    def _calibrator(self, lab: _Lab, out: Path) -> Calibrator:
+        return Calibrator(lab.generator, lab.arms["naive"], self._experiment, out)
 
     def _calibrate_again(self, lab: _Lab, number: int) -> None:
         """Let rates and predictions of a block follow the machine, where something is predicted.
@@ -236,17 +279,20 @@ class ExperimentRun:
         """
         if not self._experiment.predict:
             return
-        self._reporter.step(f"before block {number + 1}: how fast is the machine now?")
-        lab.settle()
-        calibrator = Calibrator(
-            lab.generator,
-            lab.arms["naive"],
-            self._experiment,
-            lab.scratch / f"calibration-{number}",
-        )
-        calibrated = calibrator.calibrate_again(lab.calibrated)
+
+        def calibrate(again: int) -> tuple[Mapping[str, Calibration], float | None]:
+            self._reporter.step(f"before block {number + 1}: how fast is the machine now?")
+            lab.settle()
+            out = lab.scratch / f"calibration-{number}-{again}"
+            with Watch(lab.pids) as machine:
+                found = self._calibrator(lab, out).calibrate_again(lab.calibrated)
+            step = f"calibration before block {number + 1}"
+            self._patience.note(step, machine.taken, machine.taken_by)
+            return found, machine.taken
+
+        calibrated, taken = until_quiet(calibrate, CALIBRATIONS_AGAIN)
         lab.rates.update(self._rates(calibrated))
-        self.result.predicted = predictions(self._experiment, calibrated, lab.rates)
+        self._note_calibration(calibrated, lab.rates, taken)
 
     def _rates(self, calibrated: Mapping[str, Calibration]) -> dict[str, float]:
         return {name: self._rate(name, found) for name, found in calibrated.items()}
@@ -257,15 +303,30 @@ class ExperimentRun:
         drain_per_s = calibration.drain_per_s.get(slots, slots / calibration.run_s)
         return self._experiment.load.orders[stream].per_second(calibration.run_s, drain_per_s)
 
-    def _note(self, calibrated: Mapping[str, Calibration], rates: Mapping[str, float]) -> None:
-        self._queues = {name: found.queue for name, found in calibrated.items()}
-        for name, found in calibrated.items():
-            known = {key: value for key, value in found._asdict().items() if value}
-            self.result.load["streams"][name] |= known | {"per_second": rates[name]}
-        self.result.predicted = predictions(self._experiment, calibrated, rates)
-        # On record before the load begins.
-        self._folder.checkpoint()
+    def _note(self, lab: _Lab, taken: float | None) -> None:
+        self._queues = {name: found.queue for name, found in lab.calibrated.items()}
+        for name, found in lab.calibrated.items():
+            noted = _noted(found) | {"per_second": lab.rates[name]}
+            self.result.load["streams"][name] |= noted
+        self._note_calibration(lab.calibrated, lab.rates, taken)
         self._reporter.predicted(self.result)
+
+    def _note_calibration(
+        self,
+        calibrated: Mapping[str, Calibration],
+        rates: Mapping[str, float],
+        taken: float | None,
+    ) -> None:
+        self._known = {
+            source: known if taken is None else known.with_number(TAKEN, taken)
+            for source, known in predictions(self._experiment, calibrated, rates).items()
+        }
+        self.result.before_load = block_values(self._known)
+        # On record before the load begins.
+        self._calibrated = {
+            name: _noted(found) | {"per_second": rates[name]} for name, found in calibrated.items()
+        }
+        self._folder.checkpoint()
 
     def _scraping(self, calibrated: Mapping[str, Calibration]) -> Schedule | None:
         if self._experiment.scrape is None:
@@ -286,22 +347,28 @@ class ExperimentRun:
         streams = self._experiment.streams_of(arm)
         return block_plan(self._experiment.load, streams, url, lab.rates, seed, duration_s)
 
-    def _run_block(self, lab: _Lab, number: int, options: Options) -> None:
+    def _run_block(self, lab: _Lab, number: int, said: str, options: Options) -> None:
         if number:
             self._calibrate_again(lab, number)
-        self.result.predicted_blocks.append(self.result.predicted)
+        self.result.before_load_blocks.append(block_values(self._known))
+        self.result.calibrations.append(self._calibrated)
         self._folder.checkpoint()
         # Every other block runs backwards, so that a machine that slows down or speeds up
         # meanwhile favours no arm.
         arms = self._experiment.arms
         due = [name for name, arm in arms.items() if number == 0 or not arm.once]
         order = due[:: 1 if number % 2 == 0 else -1]
-        measures: dict[str, dict[str, float]] = {}
+        block: dict[str, Recorded] = dict(self._known)
+        values: Values = {}
         for arm in order:
-            self._reporter.step(f"{options.said(self._experiment, number)}: {arm}")
+            self._reporter.step(f"{said}: {arm}")
             with self._there(lab, arm):
-                measures[arm] = self._run_arm(lab, arm, number, options)
-        self.result.blocks.append(measures)
+                seed = options.seed + number
+                run = partial(self._run_arm, lab, arm, number, seed)
+                block[arm] = self._patience.run(run, lab.pids, number, arm)
+            values |= block_values({arm: block[arm]})
+        self._measured.blocks.append(block)
+        self.result.blocks.append(values)
         self._folder.checkpoint()
 
     @contextmanager
@@ -320,9 +387,9 @@ class ExperimentRun:
                 warm_up(setting.api, self._experiment.load.orders[stream].order)
             yield
 
-    def _run_arm(self, lab: _Lab, arm: str, number: int, options: Options) -> dict[str, float]:
-        plan = self._plan(lab, arm, options.seed + number, self._experiment.load.duration_s)
-        out = lab.scratch / f"{number}-{arm}"
+    def _run_arm(self, lab: _Lab, arm: str, number: int, seed: int, attempt: int) -> Attempt:
+        plan = self._plan(lab, arm, seed, self._experiment.load.duration_s)
+        out = lab.scratch / f"{number}-{arm}-{attempt}"
         lab.settle()
         shown = {} if self._experiment.table is None else self._table_measures(lab, arm)
         # Looking at every file takes time, so only where somebody wants to know.
@@ -339,15 +406,14 @@ class ExperimentRun:
             observer=self._observer(lab, arm),
             later=self._experiment.load.later,
         )
-        self._note_events(number, arm, run.happened)
-        measures = measure(run)
-        if aftermath is not None:
-            measures |= effect_measures(aftermath.read(run.log.reports))
-        measures |= shown
-        self._note_digests(arm, run.log.reports)
-        where = {"experiment": self._slug, "block": number, "arm": arm}
-        self._folder.add(where, run.log.requests, run.samples, run.log.refusals, run.depths)
-        return measures
+        recorded = measure(run)
+        effects = {} if aftermath is None else effect_measures(aftermath.read(run.rows.log.reports))
+        self._note_events(number, arm, attempt, run.rows.happened)
+        self._note_digests(arm, run.rows.log.reports)
+        where = {"experiment": self._slug, "block": number, "arm": arm, "attempt": attempt}
+        self._folder.add(where, run.samples, run.rows.log, run.depths)
+        numbers = {**recorded.numbers, **effects, **shown}
+        return Attempt(Recorded(numbers, recorded.samples), run.taken, run.taken_by)
 
     def _table_measures(self, lab: _Lab, arm: str) -> dict[str, float]:
         """Measure what tables show that is no matter of the load."""
@@ -361,9 +427,12 @@ class ExperimentRun:
             },
         }
 
-    def _note_events(self, block: int, arm: str, happened: Iterable[Happened]) -> None:
+    def _note_events(
+        self, block: int, arm: str, attempt: int, happened: Iterable[Happened]
+    ) -> None:
         self.result.events += [
-            EventResult(block=block, arm=arm, **each._asdict()) for each in happened
+            EventResult(block=block, arm=arm, attempt=attempt, **each._asdict())
+            for each in happened
         ]
 
     def _note_digests(self, arm: str, reports: Iterable[ReportRow]) -> None:
@@ -377,32 +446,27 @@ class ExperimentRun:
         for evidence in self._experiment.evidence:
             asked.setdefault(evidence.arm, []).append(evidence)
         out = self._folder.path / "evidence" / self._slug
+        profiles: list[Profile] = []
         for arm, evidences in asked.items():
             self._reporter.step(f"evidence, which no figure uses: profiling {arm}")
             out.mkdir(parents=True, exist_ok=True)
             plan = self._plan(lab, arm, seed, self._evidence_s(lab, arm))
             lab.settle()
             try:
-                self.result.evidence += profile_arm(
-                    lab.generator, lab.arms[arm], plan, evidences, out, self._root
-                )
+                profiles += profile_arm(lab.generator, lab.arms[arm], plan, evidences, out)
             except NoEvidenceError as error:
                 self.result.evidence_missing = str(error)
+        self.result.evidence = guilty(profiles, self._root)
 
     def _evidence_s(self, lab: _Lab, arm: str) -> int:
         rates = (lab.rates.get(name) for name in self._experiment.orders_of(arm))
         # Whole seconds, as py-spy counts them: it is not to look at what comes after.
         return max([EVIDENCE_S, *(ceil(_EVIDENCE_ORDERS / rate) for rate in rates if rate)])
 
-    def _judge(self, planned: int) -> None:
-        result = self.result
-        result.judged_blocks = calm_blocks(result.blocks, planned)
-        blocks = without_the_others(with_predictions(result), result.judged_blocks)
-        checks = validity(self._experiment, blocks, self._digests, self._queues)
-        if self._experiment.predict:
-            calibration = result.load.get("calibration", {})
-            checks += calibration_ours(calibration.get("taken_share"))
-        judge_experiment(result, self._experiment, blocks, checks, self._experiment.table)
+
+def _noted(calibration: Calibration) -> dict[str, object]:
+    known = {key: value for key, value in calibration._asdict().items() if value}
+    return known | {"run_s": calibration.run_s}
 
 
 def _distinct(arms: Mapping[str, Setting]) -> Collection[Setting]:

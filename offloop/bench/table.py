@@ -4,14 +4,14 @@ For an experiment with more arms than fit beside each other, and with facts abou
 can measure.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
-from offloop.bench.expressions import Measures
 from offloop.bench.question import Name
-from offloop.bench.story import NOT_MEASURED, tell
+from offloop.bench.story import cell
+from offloop.measuring.values import Block
 from offloop.tables import Table
 
 #: Stands in a cell where the name of the row's arm is to be.
@@ -19,7 +19,7 @@ ARM = "ARM"
 
 
 def _can_be_told(text: str) -> str:
-    tell(text, [])
+    cell(text.replace(f"{ARM}.", "arm."), [])
     return text
 
 
@@ -27,10 +27,14 @@ class Column(Table):
     """One thing to say of every arm: as it was measured, or a fact."""
 
     heading: str
-    #: As in a story, with ``ARM`` for the row's arm: ``{ARM.jobs.cpu_s:.2f} s``.
+    #: As in a story, with ``ARM`` for the row's arm: ``{ARM.report.alone_cpu_s}``.
     cell: Annotated[str, AfterValidator(_can_be_told)] | None = None
     #: Which of each row's facts.
     fact: str | None = None
+
+    def cell_of(self, arm: str) -> str | None:
+        """Return the text of an arm's cell; None where it is a fact."""
+        return None if self.cell is None else self.cell.replace(f"{ARM}.", f"{arm}.")
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -73,18 +77,16 @@ class FilledTable(BaseModel):
     rows: list[list[str]]
 
 
-def fill(table: ArmTable, blocks: Sequence[Mapping[str, Measures]]) -> FilledTable:
+def fill(table: ArmTable, blocks: Sequence[Block]) -> FilledTable:
     """Fill in what was measured; where something was not, the cell is empty."""
     headings = ["", *(column.heading for column in table.columns)]
     rows = [
-        [row.name, *(_cell(column, arm, row, blocks) for column in table.columns)]
+        [row.name, *(_text(column, arm, row, blocks) for column in table.columns)]
         for arm, row in table.rows.items()
     ]
     return FilledTable(headings=headings, rows=rows)
 
 
-def _cell(column: Column, arm: str, row: Row, blocks: Sequence[Mapping[str, Measures]]) -> str:
-    if column.cell is None:
-        return row.facts[column.fact or ""]
-    text = tell(column.cell.replace(f"{ARM}.", f"{arm}."), blocks)
-    return "" if NOT_MEASURED in text else text
+def _text(column: Column, arm: str, row: Row, blocks: Sequence[Block]) -> str:
+    text = column.cell_of(arm)
+    return row.facts[column.fact or ""] if text is None else cell(text, blocks)

@@ -1,14 +1,17 @@
 """What queueing arithmetic says a run should measure: pure functions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-#: The share of requests beyond a p99.
-_TAIL = 0.01
+from offloop.measuring.expressions import CALIBRATED, CONFIGURED, PREDICTED
+from offloop.measuring.values import Sample, sample
 
 _MS = 1000
+
+#: Values of a sample that stands for a distribution: its p99 is off by 0.025% of the requests.
+_VALUES = 2_000
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Given:
 
     Attributes:
         per_second: Orders that come in a second (lambda).
-        blocked_s: Seconds for which a report holds the event loop; None where workers build it.
+        stalls_s: Seconds for which each of a few reports holds the event loop; none where workers
+            build them.
         drain_per_s: Reports that all slots together build in a second while their queue is never
             empty (mu); None where it was not calibrated.
         scaled_drain_per_s: The same with the slots that there are after they were scaled; None
@@ -26,33 +30,44 @@ class Given:
     """
 
     per_second: float
-    blocked_s: float | None = None
+    stalls_s: Sequence[float] = ()
     drain_per_s: float | None = None
     scaled_drain_per_s: float | None = None
     queue_limit: int | None = None
 
 
-def blocked_loop_p99_ms(blocked_s: float, rate: float) -> float:
-    """Predict the bystander's p99 beside reports that block the event loop.
+def blocked_loop_waits_ms(stalls_s: Sequence[float], rate: float) -> Sample:
+    """Predict how long bystanders wait beside reports that block the event loop.
 
-    Reports that block the loop for S seconds follow each other evenly, without meeting, so that
-    it is blocked for a share rho = rate x S of the time. A bystander that comes at a random
-    moment meets a blocked loop with probability rho, and then waits for what is left of the
-    report, uniform on [0, S]:
+    Reports that block the loop for S seconds follow each other without meeting. A bystander that
+    comes at a random moment meets a blocked loop with probability rate x S, and then waits for what
+    is left of the report, uniform on [0, S]. Where reports take S_1 ... S_n seconds, equally often:
 
-        P(wait > t) = rho (1 - t / S)
+        P(wait > t) = rate x mean(max(S_i - t, 0))
 
-    which is 0.01 at t = S (1 - 0.01 / rho).
+    With one length S, and rho = rate x S, it is 0.01 at t = S (1 - 0.01 / rho).
 
     Args:
-        blocked_s: S, seconds.
+        stalls_s: S_i, seconds.
         rate: Reports per second.
 
     Returns:
-        Milliseconds; 0 where fewer than one bystander in a hundred waits at all.
+        Milliseconds; `_VALUES` quantiles, evenly spaced, so that blocks with different reports can
+        be pooled as measured times are.
     """
-    utilisation = rate * blocked_s
-    return _MS * blocked_s * (1 - _TAIL / utilisation) if utilisation > _TAIL else 0.0
+    tails = ((number + 0.5) / _VALUES for number in range(_VALUES))
+    return sample(_MS * _wait_s(tail, stalls_s, rate) for tail in tails)
+
+
+def _wait_s(tail: float, stalls_s: Sequence[float], rate: float) -> float:
+    """Return the time that a share of all bystanders waits longer than."""
+    # Between two lengths the share falls in a straight line, by one more report below each.
+    lengths = sorted(stalls_s, reverse=True)
+    for count, shorter in enumerate([*lengths[1:], 0.0], start=1):
+        longer_s = sum(lengths[:count])
+        if rate * (longer_s - count * shorter) / len(lengths) >= tail:
+            return (longer_s - tail * len(lengths) / rate) / count
+    return 0.0
 
 
 def growth_per_s(per_second: float, drain_per_s: float) -> float:
@@ -99,18 +114,19 @@ class Formula(NamedTuple):
     """A formula that an experiment may name.
 
     Attributes:
-        of: Gives the value; None where what it takes was not measured.
+        of: Gives the value, or a sample of times; None where what it takes was not measured.
         needs: What it can be applied to.
+        source: The name that its values have instead of an arm's: whether theory predicts them,
+            they were calibrated, or the experiment sets them.
     """
 
-    of: Callable[[Given], float | None]
+    of: Callable[[Given], float | Sample | None]
     needs: frozenset[Need]
+    source: str = PREDICTED
 
 
-def _blocked_loop(given: Given) -> float | None:
-    if given.blocked_s is None:
-        return None
-    return blocked_loop_p99_ms(given.blocked_s, given.per_second)
+def _blocked_loop(given: Given) -> Sample | None:
+    return blocked_loop_waits_ms(given.stalls_s, given.per_second) if given.stalls_s else None
 
 
 def _growth(given: Given) -> float | None:
@@ -127,11 +143,13 @@ def _longest_wait(given: Given) -> float | None:
 
 #: Formulas by the name under which an experiment asks for them.
 FORMULAS: Mapping[str, Formula] = {
-    "blocked_loop_p99_ms": Formula(_blocked_loop, frozenset({Need.LOOP})),
+    "blocked_loop_waits": Formula(_blocked_loop, frozenset({Need.LOOP})),
     "growth_per_s": Formula(_growth, frozenset({Need.DRAIN})),
-    "queue_limit": Formula(lambda given: given.queue_limit, frozenset({Need.DRAIN, Need.LIMIT})),
+    "queue_limit": Formula(
+        lambda given: given.queue_limit, frozenset({Need.DRAIN, Need.LIMIT}), CONFIGURED
+    ),
     "longest_wait_ms": Formula(_longest_wait, frozenset({Need.DRAIN, Need.LIMIT})),
     "scaled_drain_per_s": Formula(
-        lambda given: given.scaled_drain_per_s, frozenset({Need.DRAIN, Need.SCALE})
+        lambda given: given.scaled_drain_per_s, frozenset({Need.DRAIN, Need.SCALE}), CALIBRATED
     ),
 }

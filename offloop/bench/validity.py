@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from statistics import mean, median
+from statistics import mean
 
 from offloop.bench import effects
-from offloop.bench.calm import DISTURBED, TAKEN, taken_in
 from offloop.bench.capacity import utilisation
 from offloop.bench.events import Event
 from offloop.bench.experiment import Experiment
-from offloop.bench.expressions import Expression, Measures, in_every_block, observe
 from offloop.bench.streams import again
-from offloop.bench.verdicts import Judged, judged
 from offloop.load.log import DISPATCH_LAG_LIMIT_MS
+from offloop.measuring.catalogue import Kind, measure_named, subject
+from offloop.measuring.combining import in_block
+from offloop.measuring.expressions import Expression
+from offloop.measuring.noise import DISTURBED
+from offloop.measuring.values import Block, Recorded
+from offloop.measuring.verdicts import Judged, judged
 from offloop.stack.servers import LOOK_S
 
 #: A p99 of fewer requests rests on fewer than twenty values.
@@ -20,6 +23,10 @@ MIN_REQUESTS = 2_000
 
 #: A p99 of fewer requests is their maximum: one moment of the whole machine would speak for all.
 MIN_FOR_P99 = 100
+
+#: The generator's lag is a part of every response time. Its 99th percentile may be this share of a
+#: judged percentile of the same stream, at most: limits on ratios are half as much again or more.
+MAX_LAG_SHARE = 0.5
 
 #: CPU seconds per report may differ by this factor between arms before "the same work" is a lie. A
 #: version that is cheaper on purpose takes half, or a tenth. The very same code took 7.3 to 10.1 µs
@@ -30,18 +37,8 @@ CPU_FACTOR = 1.3
 #: Share of time for building reports above which queueing, not what is shown, makes the figures.
 MAX_UTILISATION = 0.85
 
-#: Share of the machine's CPU time that its host may give to other guests, and the system to other
-#: programs, in the blocks that are judged: twice what disturbs a block. One percent is enough to
-#: make a p99; where a host took 7 to 26%, the ratio of two arms was seen between 0.3 and 4.4 in
-#: single blocks. At 10% the median of five blocks was 0.91 in the one run there was, between 0.87
-#: and 0.93 with less; at 17 and 19% it was 0.85 and 1.93.
-MAX_TAKEN = 2 * DISTURBED
-
 #: The digests of the files that an arm built: arm -> stream -> SHA-256.
 Digests = Mapping[str, Mapping[str, frozenset[str]]]
-
-#: What measures of a stream are named where its p99 is.
-_P99 = ("p99_ms", "service_p99_ms")
 
 #: How many workers a server has killed because they were silent for too long.
 _KILLS = "api.workers_killed"
@@ -55,7 +52,7 @@ _FILES = "files."
 
 def validity(
     experiment: Experiment,
-    blocks: Sequence[Mapping[str, Measures]],
+    blocks: Sequence[Block],
     digests: Digests,
     queues: Mapping[str, str | None],
 ) -> list[Judged]:
@@ -63,14 +60,14 @@ def validity(
 
     Args:
         experiment: What was run.
-        blocks: The measures of every arm, block by block.
+        blocks: What was measured of every arm in the judged blocks.
         digests: Of every arm that was to build reports.
         queues: The queue of each stream of orders; None where there is none.
     """
     found: list[Judged] = []
     for arm in experiment.judged_arms:
         for stream in experiment.streams_of(arm):
-            found += _schedule_kept(arm, stream, blocks)
+            found += _schedule_kept(experiment, arm, stream, blocks)
         for event in experiment.events:
             if _has_to_happen(experiment, arm, event):
                 found.append(_happened(arm, event.id, blocks))
@@ -89,7 +86,6 @@ def validity(
     if experiment.orders_of("naive") and not _may_be_overloaded(experiment, "naive"):
         found.append(_not_overloaded(experiment, blocks, queues))
     found += _outlasts_timeout(experiment, blocks)
-    found += machine_ours(blocks)
     return found
 
 
@@ -131,28 +127,31 @@ def _fate_is_judged(experiment: Experiment, arm: str) -> bool:
 
 def _offered_for_a_p99(experiment: Experiment) -> list[str]:
     """Return how many requests there were, as a measure, for each p99 that is judged."""
-    found: dict[str, None] = {}
-    for expectation in experiment.expect:
-        for term in Expression.parse(expectation.measure).terms:
-            stream, _, what = term.measure.rpartition(".")
-            if what in _P99 and term.arm in experiment.arms:
-                found[f"{term.arm}.{stream}.offered"] = None
-    return list(found)
+    terms = (term for each in experiment.expect for term in Expression.parse(each.measure).terms)
+    judged_p99s = (
+        term
+        for term in terms
+        if term.arm in experiment.arms and measure_named(term.measure).percent == 99  # noqa: PLR2004
+    )
+    return list(dict.fromkeys(f"{p99.arm}.{subject(p99.measure)}.offered" for p99 in judged_p99s))
 
 
-def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
-    offered = _lowest(f"{arm}.{stream}.offered", blocks)
+def _schedule_kept(
+    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Block]
+) -> list[Judged]:
+    offered = _total(f"{arm}.{stream}.offered", blocks)
     tail = "p99" if offered is not None and offered >= MIN_FOR_P99 else "p90"
     lag = f"{arm}.{stream}.dispatch_lag_{tail}_ms"
+    limit_ms, of = _lag_limit_ms(experiment, arm, stream, blocks)
     return [
         judged(
             f"{arm}_{stream}_dispatched",
             lag,
-            observe(lag, blocks),
+            _value(lag, blocks),
             "<=",
-            DISPATCH_LAG_LIMIT_MS,
+            limit_ms,
             f"{arm}: {stream} requests were sent when they were due",
-            "a late generator measures itself",
+            f"a late generator measures itself; the limit is {of}",
         ),
         judged(
             f"{arm}_{stream}_sent",
@@ -166,9 +165,27 @@ def _schedule_kept(arm: str, stream: str, blocks: Sequence[Mapping[str, Measures
     ]
 
 
-def _happened(arm: str, event: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+def _lag_limit_ms(
+    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Block]
+) -> tuple[float, str]:
+    """Return how late the generator may be, and what that follows from."""
+    limits = {}
+    for name in _judged_measures(experiment, arm):
+        measure = measure_named(name)
+        of_stream = subject(name).rpartition(":")[2].rpartition(".")[2] == stream
+        # Times from when a request was sent do not have the generator's lag in them.
+        if of_stream and measure.sample == "response_ms" and measure.kind is Kind.PERCENTILE:
+            value = _value(f"{arm}.{name}", blocks)
+            if value is not None:
+                limits[f"{MAX_LAG_SHARE:.0%} of the judged {arm}.{name}"] = MAX_LAG_SHARE * value
+    limits["the same for every stream of which no percentile is judged"] = DISPATCH_LAG_LIMIT_MS
+    of = min(limits, key=limits.__getitem__)
+    return limits[of], of
+
+
+def _happened(arm: str, event: str, blocks: Sequence[Block]) -> Judged:
     measure = f"{arm}.{event}.at_ms"
-    happened = in_every_block(measure, blocks)
+    happened = _each(measure, blocks)
     return judged(
         f"{arm}_{event}_happened",
         f"{measure}, the number of blocks",
@@ -180,9 +197,9 @@ def _happened(arm: str, event: str, blocks: Sequence[Mapping[str, Measures]]) ->
     )
 
 
-def _enough_requests(offered: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+def _enough_requests(offered: str, blocks: Sequence[Block]) -> Judged:
     arm, _, stream = offered.removesuffix(".offered").partition(".")
-    counts = in_every_block(offered, blocks)
+    counts = _each(offered, blocks)
     return judged(
         f"{arm}_{stream}_requests",
         f"{offered}, all blocks",
@@ -195,7 +212,7 @@ def _enough_requests(offered: str, blocks: Sequence[Mapping[str, Measures]]) -> 
 
 
 def _reports_finished(
-    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Mapping[str, Measures]]
+    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Block]
 ) -> Judged:
     # Whoever orders while an event has the API away is refused, which is no fault of the arm.
     away = any(
@@ -214,9 +231,9 @@ def _reports_finished(
     )
 
 
-def _baseline_healthy(stream: str, blocks: Sequence[Mapping[str, Measures]]) -> Judged:
+def _baseline_healthy(stream: str, blocks: Sequence[Block]) -> Judged:
     measure = f"baseline.{stream}.failed"
-    failed = in_every_block(measure, blocks)
+    failed = _each(measure, blocks)
     return judged(
         f"baseline_{stream}_healthy",
         f"{measure}, the highest of all blocks",
@@ -228,13 +245,11 @@ def _baseline_healthy(stream: str, blocks: Sequence[Mapping[str, Measures]]) -> 
     )
 
 
-def _same_work(
-    experiment: Experiment, blocks: Sequence[Mapping[str, Measures]], digests: Digests
-) -> list[Judged]:
+def _same_work(experiment: Experiment, blocks: Sequence[Block], digests: Digests) -> list[Judged]:
     # By the line: where it is the question whether reports are finished, one arm may have finished
     # others than the next.
     by_line = "naive.jobs.cpu_us_per_line / fixed.jobs.cpu_us_per_line"
-    cpu = observe(by_line, blocks)
+    cpu = _value(by_line, blocks)
     return [
         *(
             _same_bytes(stream, experiment, digests)
@@ -284,7 +299,7 @@ def _same_bytes(stream: str, experiment: Experiment, digests: Digests) -> Judged
 
 def _not_overloaded(
     experiment: Experiment,
-    blocks: Sequence[Mapping[str, Measures]],
+    blocks: Sequence[Block],
     queues: Mapping[str, str | None],
 ) -> Judged:
     busy = [_busy(experiment, block["naive"], queues) for block in blocks if "naive" in block]
@@ -300,29 +315,23 @@ def _not_overloaded(
     )
 
 
-def _until_the_api_is_away(experiment: Experiment) -> str:
-    """Return what measures begin with that are of the time before; nothing if it never is."""
-    ending = [event for event in experiment.events if event.ends_the_api]
-    first = min(ending, key=lambda event: event.at_s or 0.0, default=None)
-    return "" if first is None else f"before:{first.id}."
-
-
 def _busy(
-    experiment: Experiment, naive: Measures, queues: Mapping[str, str | None]
+    experiment: Experiment, naive: Recorded, queues: Mapping[str, str | None]
 ) -> float | None:
     """Return the seconds of work that came in a second, for each slot that could do it."""
     arm = experiment.arms["naive"]
     busy: dict[str, float] = {}
+    away = experiment.until_the_api_is_away("naive")
     for stream in experiment.orders_of("naive"):
         orders = experiment.load.orders[stream]
         if orders.count is not None:
             continue  # a few reports and no more are no rate
         # A tier that knows no keys builds what is ordered again as well.
         names = (stream,) if orders.repeat_after_s is None else (stream, again(stream))
-        offered = [naive.get(f"{name}.offered") for name in names]
+        offered = [naive.numbers.get(f"{name}.offered") for name in names]
         known = [number for number in offered if number is not None]
         # Who orders while the API is away gets no report, and that took no time of anybody.
-        run_ms = naive.get(f"{_until_the_api_is_away(experiment)}{stream}.run_p50_ms")
+        run_ms = in_block(f"{away}{stream}.run_p50_ms", naive)
         queue = queues.get(stream) if arm.has_tier else ""
         if len(known) < len(offered) or run_ms is None or queue is None:
             return None
@@ -331,15 +340,13 @@ def _busy(
     return utilisation(busy, arm.pools) if arm.has_tier else sum(busy.values()) / arm.api_processes
 
 
-def _outlasts_timeout(
-    experiment: Experiment, blocks: Sequence[Mapping[str, Measures]]
-) -> list[Judged]:
+def _outlasts_timeout(experiment: Experiment, blocks: Sequence[Block]) -> list[Judged]:
     """Check that there was work to be killed for, where it is the question whether one is."""
     timeout_s = experiment.arms["naive"].server.timeout_s
     if timeout_s is None or _KILLS not in _judged_measures(experiment, "naive"):
         return []
     ratios = {
-        stream: observe(f"fixed.{stream}.cpu_ms / naive.api.timeout_ms", blocks)
+        stream: _value(f"fixed.{stream}.cpu_ms / naive.api.timeout_ms", blocks)
         for stream in experiment.orders_of("fixed")
     }
     known = {stream: ratio for stream, ratio in ratios.items() if ratio is not None}
@@ -358,45 +365,34 @@ def _outlasts_timeout(
     ]
 
 
-def machine_ours(blocks: Sequence[Mapping[str, Measures]]) -> list[Judged]:
-    """Check that neither the host of the machine nor other programs took its time from this run."""
-    if not any(TAKEN in arm for block in blocks for arm in block.values()):
-        return []  # not known
-    return [
-        judged(
-            "machine_ours",
-            "machine.taken_share, the highest of all arms of every block, the median of all blocks",
-            median(taken_in(blocks)),
-            "<=",
-            MAX_TAKEN,
-            "the machine was left to this run",
-            "time that goes to other programs, or to other guests of the host, is in every figure, "
-            "more in one arm than in the next",
-        )
-    ]
+def enough_quiet_blocks(judged_blocks: Sequence[int], planned: int) -> Judged:
+    """Check that as many blocks as were planned ran without being disturbed."""
+    return judged(
+        "undisturbed_blocks",
+        f"blocks in which less than {DISTURBED:.0%} of the machine was taken",
+        len(judged_blocks),
+        ">=",
+        planned,
+        "the machine was left to this run",
+        "what the host or other programs take is in every figure, more in one arm than in another; "
+        "a disturbed block is not judged",
+    )
 
 
-def calibration_ours(taken: float | None) -> list[Judged]:
-    """Check the same of the calibration, for what is compared with predictions.
-
-    Args:
-        taken: The share of the machine that others had meanwhile; None where it is not known.
-    """
-    if taken is None:
-        return []
-    return [
-        judged(
-            "calibration_ours",
-            "load.calibration.taken_share",
-            taken,
-            "<=",
-            MAX_TAKEN,
-            "the machine was left to the calibration",
-            "what was predicted from a slower machine does not hold for a faster one",
-        )
-    ]
-
-
-def _lowest(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
-    values = in_every_block(measure, blocks)
+def _lowest(measure: str, blocks: Sequence[Block]) -> float | None:
+    values = _each(measure, blocks)
     return min(values) if values else None
+
+
+def _total(measure: str, blocks: Sequence[Block]) -> float | None:
+    values = _each(measure, blocks)
+    return sum(values) if values else None
+
+
+def _each(measure: str, blocks: Sequence[Block]) -> list[float] | None:
+    return Expression.parse(measure).in_each(blocks)
+
+
+def _value(measure: str, blocks: Sequence[Block]) -> float | None:
+    observed = Expression.parse(measure).over(blocks)
+    return None if observed is None else observed.value

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from enum import StrEnum
+from math import isinf
 from pathlib import Path
 from typing import Annotated
 
@@ -160,8 +161,8 @@ def show(log: RequestLog, out: Path, console: Console) -> None:
             console.print(f"  [red]{count} x {escape(error)}[/]")
         if figures.failed:
             console.print(
-                f"  Failed requests count as answered at the deadline, {log.deadline_s:g} s "
-                "after the start."
+                "  The answer of a failed request never came: a percentile that falls among the "
+                'failed is "never".'
             )
         broken = figures.broken_schedule()
         if broken is not None:
@@ -207,9 +208,10 @@ def _table(name: str, figures: StreamSummary) -> Table:
         ("response time (from due)", figures.response_ms),
         ("service time (from sent)", figures.service_ms),
         ("dispatch lag (due to sent)", figures.dispatch_lag_ms),
+        *([("response time, succeeded", figures.succeeded_ms)] if figures.failed else []),
     ):
         values = percentiles.model_dump().values() if percentiles is not None else ()
-        table.add_row(label, *(f"{value:.1f}" for value in values))
+        table.add_row(label, *("never" if isinf(each) else f"{each:.1f}" for each in values))
     return table
 
 

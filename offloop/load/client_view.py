@@ -94,8 +94,10 @@ class ClientView(Collector):
         assert self._plan is not None  # noqa: S101 - told by a run that is being watched
         self._settled[stream.name] += 1
         self._requests.labels(stream.name, "ok" if succeeded(row) else "failed").inc()
-        self._response.labels(stream.name).observe(response_s(row, self._plan.deadline_s))
-        self._service.labels(stream.name).observe(service_s(row, self._plan.deadline_s))
+        # A histogram has a sum, which must stay finite: what never came is as late as can be told.
+        latest_s = self._plan.deadline_s - row.due_s
+        self._response.labels(stream.name).observe(min(response_s(row), latest_s))
+        self._service.labels(stream.name).observe(min(service_s(row), latest_s))
 
     def describe(self) -> Iterator[Metric]:
         """Name the metrics."""

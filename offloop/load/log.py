@@ -1,22 +1,27 @@
 """The request log of one run, and the figures it comes to.
 
-Every due request counts in every percentile. One that failed (a status that was not expected, a
-broken connection, no answer before the deadline) counts as if its answer had come at the deadline:
+Every due request counts in every percentile. The answer of one that failed (a status that was not
+expected, a broken connection, no answer before the deadline) never came, which is longer than any
+time that was measured:
 
 | figure | succeeded | failed | never sent |
 | --- | --- | --- | --- |
-| response time | done - due | deadline - due | deadline - due |
-| service time | done - sent | deadline - sent | deadline - due |
-| dispatch lag | sent - due | sent - due | deadline - due |
+| response time | done - due | never | never |
+| service time | done - sent | never | never |
+| dispatch lag | sent - due | sent - due | never |
+
+A percentile that falls among the failed is "never": infinite here, null in `summary.json`. The
+percentiles of the requests that succeeded stand apart, as `succeeded_ms`.
 
 A request that is sent again after a refusal is one request: it was sent when it was first sent, and
 its answer is the last one. Its refusals are rows of their own.
 
-So a server that answers half of its requests with a quick error has a p99 as long as the run, not
-a short one, and `failed` says why.
+So a server that answers half of its requests with a quick error has no p99 at all, not a short one,
+and `failed` says why.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -46,6 +51,9 @@ DISPATCH_LAG_LIMIT_MS = 10.0
 
 _MS = 1000.0
 
+#: The time of what never came: longer than every time that was measured.
+NEVER = math.inf
+
 
 class StreamSummary(BaseModel):
     """What became of the requests of one name.
@@ -58,6 +66,7 @@ class StreamSummary(BaseModel):
         response_ms: From the moment a request was due; None when none was.
         service_ms: From the moment it was sent.
         dispatch_lag_ms: How late the generator sent it.
+        succeeded_ms: From the moment a request was due, of those that succeeded alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,6 +78,7 @@ class StreamSummary(BaseModel):
     response_ms: Percentiles | None
     service_ms: Percentiles | None
     dispatch_lag_ms: Percentiles | None
+    succeeded_ms: Percentiles | None
 
     def broken_schedule(self) -> str | None:
         """Say how far the generator was from sending what was due when it was; None if it did."""
@@ -165,7 +175,7 @@ class RequestLog:
 
     def summary(self) -> dict[str, StreamSummary]:
         """Compute the figures of every stream, by name."""
-        return {name: summarise(self.of(name), self.deadline_s) for name in self.names}
+        return {name: summarise(self.of(name)) for name in self.names}
 
     def write_summary(self, directory: Path) -> None:
         """Write `summary.json`."""
@@ -174,13 +184,17 @@ class RequestLog:
             "start_monotonic_s": self.start_monotonic_s,
             "deadline_s": self.deadline_s,
             "generator_cpu_s": self.cpu_s,
-            **{name: figures.model_dump() for name, figures in self.summary().items()},
+            # By way of JSON, in which what never came is null.
+            **{
+                name: json.loads(figures.model_dump_json())
+                for name, figures in self.summary().items()
+            },
         }
         text = json.dumps(content, indent=2) + "\n"
         (directory / SUMMARY_FILE).write_text(text, encoding="utf-8")
 
 
-def summarise(requests: Iterable[RequestRow], deadline_s: float) -> StreamSummary:
+def summarise(requests: Iterable[RequestRow]) -> StreamSummary:
     """Compute the figures of `requests`; the table at the top of this module is what it follows."""
     rows = list(requests)
     return StreamSummary(
@@ -188,9 +202,10 @@ def summarise(requests: Iterable[RequestRow], deadline_s: float) -> StreamSummar
         sent=sum(row.sent_s is not None for row in rows),
         answered=sum(row.done_s is not None for row in rows),
         failed=sum(not succeeded(row) for row in rows),
-        response_ms=Percentiles.of(response_s(row, deadline_s) * _MS for row in rows),
-        service_ms=Percentiles.of(service_s(row, deadline_s) * _MS for row in rows),
-        dispatch_lag_ms=Percentiles.of(dispatch_lag_s(row, deadline_s) * _MS for row in rows),
+        response_ms=Percentiles.of(response_s(row) * _MS for row in rows),
+        service_ms=Percentiles.of(service_s(row) * _MS for row in rows),
+        dispatch_lag_ms=Percentiles.of(dispatch_lag_s(row) * _MS for row in rows),
+        succeeded_ms=Percentiles.of(response_s(row) * _MS for row in rows if succeeded(row)),
     )
 
 
@@ -199,20 +214,20 @@ def succeeded(row: RequestRow) -> bool:
     return row.done_s is not None and not row.error
 
 
-def response_s(row: RequestRow, deadline_s: float) -> float:
-    """Seconds from the moment the request was due to its answer, or to the deadline."""
-    return _end_s(row, deadline_s) - row.due_s
+def response_s(row: RequestRow) -> float:
+    """Seconds from the moment the request was due to its answer; infinite if it failed."""
+    return _end_s(row) - row.due_s
 
 
-def service_s(row: RequestRow, deadline_s: float) -> float:
-    """Seconds from the moment the request was sent to its answer, or to the deadline."""
-    return _end_s(row, deadline_s) - (row.due_s if row.sent_s is None else row.sent_s)
+def service_s(row: RequestRow) -> float:
+    """Seconds from the moment the request was sent to its answer; infinite if it failed."""
+    return _end_s(row) - (row.due_s if row.sent_s is None else row.sent_s)
 
 
-def dispatch_lag_s(row: RequestRow, deadline_s: float) -> float:
-    """Seconds by which the generator was late, until the deadline if it never sent."""
-    return (deadline_s if row.sent_s is None else row.sent_s) - row.due_s
+def dispatch_lag_s(row: RequestRow) -> float:
+    """Seconds by which the generator was late; infinite if it never sent."""
+    return NEVER if row.sent_s is None else row.sent_s - row.due_s
 
 
-def _end_s(row: RequestRow, deadline_s: float) -> float:
-    return deadline_s if row.done_s is None or row.error else row.done_s
+def _end_s(row: RequestRow) -> float:
+    return row.done_s if row.done_s is not None and succeeded(row) else NEVER

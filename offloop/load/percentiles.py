@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 #: Decimals kept before rounding a rank up: 99.9 % of 1,000 is rank 999, not the 1,000 that
 #: binary floating point (999.0000000000001) would make of it.
-_RANK_DECIMALS = 9
+RANK_DECIMALS = 9
 
 
 def nearest_rank(ordered: Sequence[float], percent: float) -> float | None:
@@ -28,7 +28,7 @@ def nearest_rank(ordered: Sequence[float], percent: float) -> float | None:
         raise ValueError(f"percent is {percent}; it must be above 0 and at most 100")
     if not ordered:
         return None
-    rank = math.ceil(round(percent * len(ordered) / 100, _RANK_DECIMALS))
+    rank = math.ceil(round(percent * len(ordered) / 100, RANK_DECIMALS))
     return ordered[max(rank, 1) - 1]
 
 

@@ -1,127 +1,38 @@
 """The table of an experiment's arms, for every page that shows it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import inf
 
-from offloop.bench.results import ExperimentResult
-
-#: Of a measure: its heading, factor, format.
-_Row = tuple[str, str, float, str]
-
-#: Of any stream, after its name. Where reports are ordered, answers say less than the reports.
-_REQUESTS: tuple[_Row, ...] = (
-    ("p50_ms", "p50", 1, "{:,.1f} ms"),
-    ("p99_ms", "p99", 1, "{:,.1f} ms"),
-    ("service_p99_ms", "p99, from when it was sent", 1, "{:,.1f} ms"),
-    ("max_ms", "slowest", 1, "{:,.1f} ms"),
-    ("failed", "failed", 1, "{:.0f}"),
-)
-_ORDERS: tuple[_Row, ...] = (
-    ("offered", "ordered in a block", 1, "{:.0f}"),
-    ("wait_p50_ms", "queue wait p50", 1e-3, "{:.2f} s"),
-    ("wait_p95_ms", "queue wait p95", 1e-3, "{:.2f} s"),
-    ("run_p50_ms", "run time p50", 1e-3, "{:.2f} s"),
-    ("ready_p95_ms", "ready p95", 1e-3, "{:.2f} s"),
-    ("seen_p95_ms", "ready p95, as the client saw it", 1e-3, "{:.2f} s"),
-)
-
-#: Of orders that are a few and no more.
-_FEW: tuple[_Row, ...] = (
-    ("cpu_ms", "CPU of one", 1e-3, "{:.2f} s"),
-    ("finished", "finished", 1, "{:.0f}"),
-)
-
-#: Of orders where more come than can be done.
-_OVERLOAD: tuple[_Row, ...] = (
-    ("refused", "refusals", 1, "{:.0f}"),
-    ("refused_p95_ms", "refusals p95", 1, "{:,.1f} ms"),
-    ("early_retries", "sent again too early", 1, "{:.0f}"),
-    ("finished", "finished", 1, "{:.0f}"),
-    ("wait_max_ms", "longest queue wait", 1e-3, "{:.2f} s"),
-    ("last_seen_ms", "all ready after", 1e-3, "{:.2f} s"),
-)
-_QUEUE: tuple[_Row, ...] = (
-    ("queue.depth_max", "deepest queue", 1, "{:.0f}"),
-    ("queue.depth_slope_per_s", "queue grew by, undisturbed", 1, "{:.1f} jobs/s"),
-    ("queue.wait_max_ms", "longest wait, undisturbed", 1e-3, "{:.2f} s"),
-    ("queue.drain_per_s", "what was left drained by", 1, "{:.1f} jobs/s"),
-)
-
-#: Of what reports leave behind.
-_EFFECTS: tuple[_Row, ...] = (
-    ("jobs.count", "jobs in a block", 1, "{:.0f}"),
-    ("jobs.attempts", "attempts at them", 1, "{:.0f}"),
-    ("ledger.entries", "ledger entries", 1, "{:.0f}"),
-    ("ledger.doubled", "reports with several entries", 1, "{:.0f}"),
-    ("ledger.per_report_max", "most entries of one report", 1, "{:.0f}"),
-    ("ledger.per_job_max", "most entries of one job", 1, "{:.0f}"),
-    ("files.checked", "files served as done", 1, "{:.0f}"),
-    ("files.partial", "files that are not whole", 1, "{:.0f}"),
-    ("files.smallest_bytes", "smallest file", 1e-6, "{:.2f} MB"),
-)
-
-#: Of plain requests before an event or a stream, and from then on.
-_PHASES: tuple[_Row, ...] = (
-    ("p99_ms", "p99", 1, "{:,.1f} ms"),
-    ("max_ms", "slowest", 1, "{:,.1f} ms"),
-    ("failed", "failed", 1, "{:.0f}"),
-)
-
-#: Of orders that an event met on their way.
-_LOSSES: tuple[_Row, ...] = (
-    ("lost", "accepted, and never finished", 1, "{:.0f}"),
-    ("undone", "accepted or not, and never finished", 1, "{:.0f}"),
-)
-
-#: Of the stack.
-_LOOP: tuple[_Row, ...] = (
-    ("api.workers_killed", "API workers killed as silent", 1, "{:.0f}"),
-    ("loop.lag_max_ms", "event loop's worst lag", 1, "{:,.0f} ms"),
-    ("loop.stalls", "event loop stalls", 1, "{:.0f}"),
-    ("stalls.largest_ms", "longest time without an answer", 1, "{:,.0f} ms"),
-    ("scrape.lag_seen_max_ms", "largest lag that a scrape showed", 1, "{:,.0f} ms"),
-    ("scrape.offered", "scrapes in a block", 1, "{:.0f}"),
-    ("scrape.missed", "scrapes without an answer", 1, "{:.0f}"),
-    ("scrape.missed_outside_stalls", "of these, while nothing stalled", 1, "{:.0f}"),
-    ("scrape.waited_max_ms", "slowest scrape that was answered", 1, "{:,.0f} ms"),
-    ("stalls.named_share", "stalled time with the right name", 1, "{:.0%}"),
-)
-_STACK: tuple[_Row, ...] = (
-    ("jobs.cpu_s", "CPU per report", 1, "{:.2f} s"),
-    ("stack.processes", "processes", 1, "{:.0f}"),
-    ("stack.memory_peak_bytes", "memory", 1e-6, "{:.0f} MB"),
-)
-
-#: Of a kind of work that is done in bursts, after its name, and of what does it.
-_BURSTS: tuple[_Row, ...] = (
-    ("alone_ms", "one piece alone", 1, "{:,.0f} ms"),
-    ("burst_ms", "burst", 1, "{:,.0f} ms"),
-    ("speedup", "speed-up", 1, "{:.2f}"),
-    ("cores", "cores used", 1, "{:.2f}"),
-)
-_POOL: tuple[_Row, ...] = (
-    ("pool.start_ms", "workers ready after", 1e-3, "{:.2f} s"),
-    ("pool.memory_peak_bytes", "memory of the program", 1e-6, "{:.0f} MB"),
-)
+from offloop.bench.results import Detail, ExperimentResult
+from offloop.measuring import catalogue
+from offloop.measuring.catalogue import Measure
+from offloop.measuring.expressions import PSEUDO_ARMS
+from offloop.measuring.verdicts import Status
+from offloop.measuring.wording import cell_said
 
 
 def columns(result: ExperimentResult) -> list[str]:
-    """Return the headings: the arms, and what theory predicted for the naive one."""
-    return [
-        *(_heading(arm, result) for arm in result.arms),
-        *(["predicted"] if result.predicted else []),
-    ]
+    """Return the headings: the arms, and what was known before their load began."""
+    return [*(_heading(arm, result) for arm in result.arms), *_known(result)]
 
 
 def blocks_said(result: ExperimentResult) -> str:
-    """Say which blocks the cells are the median of."""
+    """Say which blocks the cells are of."""
     every, judged = len(result.blocks), len(result.judged_blocks)
-    which = f"the {judged} calmest of {every}" if judged < every else f"{every}"
-    return f"median of {which} blocks"
+    blocks = "block" if every == 1 else "blocks"
+    if not judged:
+        return f"{every} {blocks}, all disturbed"
+    return f"{judged} undisturbed of {every} {blocks}" if judged < every else f"{every} {blocks}"
 
 
 def _heading(arm: str, result: ExperimentResult) -> str:
     once = [arm in block for block in result.blocks].count(True) < len(result.blocks)
-    return f"{arm} (one block)" if once else arm
+    said = f"{arm} (one block)" if once else arm
+    return f"{said}, disturbed" if arm in result.disturbed_arms else said
+
+
+def _known(result: ExperimentResult) -> list[str]:
+    return [source for source in PSEUDO_ARMS if result.before_load.get(source)]
 
 
 def rows(result: ExperimentResult) -> Iterator[tuple[str, list[str]]]:
@@ -130,59 +41,70 @@ def rows(result: ExperimentResult) -> Iterator[tuple[str, list[str]]]:
     Plain requests come first, then bursts of work, then the event loop that answers them, then
     reports, then what all of it took. What was not measured is an empty cell.
     """
-    arms = [*result.arms.values(), *([result.predicted] if result.predicted else [])]
-    for measure, heading, factor, form in _all_rows(result):
-        values = [arm.get(measure) for arm in arms]
-        if any(value is not None for value in values):
-            yield (
-                heading,
-                ["" if value is None else form.format(value * factor) for value in values],
-            )
+    arms = [*result.arms, *_known(result)]
+    values: Mapping[str, Mapping[str, float | None]] = result.arms | result.before_load
+    for name, heading, measure in _all_rows(result):
+        found = [
+            _cell(measure, values[arm][name], result.details[arm][name])
+            if name in values[arm]
+            else ""
+            for arm in arms
+        ]
+        if any(found):
+            yield heading, found
 
 
-def _all_rows(result: ExperimentResult) -> Iterator[_Row]:
+def _cell(measure: Measure, value: float | None, detail: Detail) -> str:
+    known = inf if value is None and detail.status is Status.NEVER else value
+    return "" if known is None else cell_said(known, measure, detail.n)
+
+
+def _all_rows(result: ExperimentResult) -> Iterator[tuple[str, str, Measure]]:
     streams = result.load.get("streams", {})
-    orders = [name for name, stream in streams.items() if "order" in stream]
+    orders = {name: stream for name, stream in streams.items() if "order" in stream}
     for name in streams:
         if name not in orders:
-            yield from _of_stream(name, _REQUESTS)
+            yield from _of(name, f"{name} ", catalogue.REQUESTS)
             yield from _of_phases(name, result)
     for name in result.load.get("work", []):
-        yield from _of_stream(name, _BURSTS)
-    yield from _POOL
-    yield from _LOOP
-    for name in orders:
-        yield from _of_stream(name, _ORDERS)
-        if result.load["streams"][name].get("count"):
-            yield from _of_stream(name, _FEW)
-        if result.load.get("overload"):
-            yield from _of_stream(name, _OVERLOAD)
-    yield from _of_losses(result)
-    yield from _EFFECTS
-    if result.load.get("overload"):
-        yield from _QUEUE
-    yield from _STACK
-
-
-def _of_stream(name: str, of_each: tuple[_Row, ...]) -> Iterator[_Row]:
-    for measure, heading, factor, form in of_each:
-        yield f"{name}.{measure}", f"{name} {heading}", factor, form
-
-
-def _of_losses(result: ExperimentResult) -> Iterator[_Row]:
+        yield from _of(name, f"{name} ", catalogue.WORK)
+    yield from _named(catalogue.POOL)
+    yield from _named(catalogue.API)
+    yield from _named(catalogue.SCRAPES)
+    for name, stream in orders.items():
+        yield f"{name}.offered", f"{name} ordered", catalogue.measure_named("offered")
+        yield f"{name}.failed", f"{name} failed", catalogue.measure_named("failed")
+        if stream.get("retry_refused"):
+            yield from _of(name, f"{name} ", catalogue.REFUSED_ORDERS)
+        yield from _of(name, f"{name} ", catalogue.QUEUED_ORDERS)
+        yield from _of(name, f"{name} ", catalogue.ORDERS)
     for event in dict.fromkeys(event.id for event in result.events):
-        for measure, heading, factor, form in _LOSSES:
-            yield f"{event}.{measure}", f"{heading}: {event}", factor, form
+        for measure in catalogue.EVENTS:
+            if measure.shown:
+                yield f"{event}.{measure.name}", f"{measure.heading}: {event}", measure
+    yield from _named(catalogue.EFFECTS)
+    if result.load.get("overload"):
+        yield from _named(catalogue.QUEUE)
+    yield from _named(catalogue.STACK)
 
 
-def _of_phases(stream: str, result: ExperimentResult) -> Iterator[_Row]:
+def _of(subject: str, said: str, group: tuple[Measure, ...]) -> Iterator[tuple[str, str, Measure]]:
+    for measure in group:
+        if measure.shown:
+            yield f"{subject}.{measure.name}", f"{said}{measure.heading}", measure
+
+
+def _named(group: tuple[Measure, ...]) -> Iterator[tuple[str, str, Measure]]:
+    for measure in group:
+        if measure.shown:
+            yield measure.name, measure.heading, measure
+
+
+def _of_phases(stream: str, result: ExperimentResult) -> Iterator[tuple[str, str, Measure]]:
     later = [name for name, each in result.load.get("streams", {}).items() if each.get("from_s")]
+    phased = ("offered", "failed", "p99_ms", "max_ms")
+    group = tuple(measure for measure in catalogue.REQUESTS if measure.name in phased)
     for moment in dict.fromkeys([*(event.id for event in result.events), *later]):
         for phase in ("before", "after"):
-            for measure, heading, factor, form in _PHASES:
-                yield (
-                    f"{phase}:{moment}.{stream}.{measure}",
-                    f"{stream} {heading}, {phase} {moment}",
-                    factor,
-                    form,
-                )
+            for name, heading, measure in _of(f"{phase}:{moment}.{stream}", f"{stream} ", group):
+                yield name, f"{heading}, {phase} {moment}", measure

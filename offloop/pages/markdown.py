@@ -1,25 +1,51 @@
 """Experiments and results as Markdown.
 
 `python -m offloop.pages.markdown README.md` renews the README's tables: that of the experiments
-from their files, that of results from the latest run.
+from their files, that of results from the latest valid run; and the reference of measures,
+`docs/measures.md`, from the catalogue.
 """
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from offloop.bench.experiment import experiment_files, load_experiment
 from offloop.bench.results import RUN_FILE, Run
-from offloop.bench.verdicts import Verdict
+from offloop.measuring.catalogue import GROUPS, Kind
+from offloop.measuring.verdicts import Verdict
 from offloop.pages.table import shown
 from offloop.project import project_root
 
 _RESULT = re.compile(r"(<!-- result: (?P<slug>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_MEASURES = re.compile(r"(<!-- measures -->\n).*?(<!-- end -->)", re.DOTALL)
 _EXPERIMENTS = re.compile(r"(<!-- experiments -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def experiment(run: Run, slug: str) -> str:
-    """Render one experiment of a run: the arms, the verdict in words, and the machine."""
+#: How the blocks of a run combine to one value, in words.
+_COMBINED = {
+    Kind.PERCENTILE: "percentile of all values",
+    Kind.SHARE: "share of all values",
+    Kind.MAXIMUM: "largest",
+    Kind.MINIMUM: "smallest",
+    Kind.COUNT: "sum",
+    Kind.LEVEL: "median",
+}
+
+#: Of how many of the last runs it is said how many passed.
+LAST_RUNS = 10
+
+
+def experiment(run: Run, slug: str, earlier: Sequence[Run] = ()) -> str:
+    """Render one experiment of a run: the arms, the verdict in words, and the machine.
+
+    Args:
+        run: The run that is shown.
+        slug: The experiment.
+        earlier: The last runs that had it, this one included.
+    """
     result = run.experiments[slug]
     found = shown(result)
     machine = run.machine
@@ -29,11 +55,31 @@ def experiment(run: Run, slug: str) -> str:
         *(f"| {' | '.join(row)} |" for row in found.rows),
     ]
     verdict = f"**{result.verdict.value}**: {result.gain} {result.price}"
+    passed = [each.experiments[slug].verdict for each in earlier].count(Verdict.PASS)
+    runs = f" Of the last runs, {passed} of {len(earlier)} passed." if earlier else ""
     where = (
         f"<sub>{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{run.started_at:%Y-%m-%d}, {run.wall_s:.0f} s.</sub>"
+        f"{run.started_at:%Y-%m-%d}, {run.wall_s:.0f} s.{runs}</sub>"
     )
     return "\n".join([*table, "", verdict, "", where])
+
+
+def runs_of(folder: Path, slug: str) -> list[Run]:
+    """Return the last finished runs that had an experiment, newest first.
+
+    Interrupted runs and quick ones are left out, and those of another version.
+    """
+    found = []
+    for path in sorted(folder.glob(f"*/{RUN_FILE}"), reverse=True):
+        if path.parent.is_symlink():
+            continue
+        try:
+            run = Run.model_validate_json(path.read_text())
+        except ValidationError:
+            continue
+        if not run.interrupted and not run.quick and slug in run.experiments:
+            found.append(run)
+    return found[:LAST_RUNS]
 
 
 def experiments(folder: Path) -> str:
@@ -45,6 +91,31 @@ def experiments(folder: Path) -> str:
     return "\n".join(rows)
 
 
+def measures() -> str:
+    """Render the catalogue of measures, a table for each kind of subject."""
+    parts = []
+    for subject, group in GROUPS.items():
+        rows = [
+            f"Of {subject}:",
+            "",
+            "| measure | what it is | unit | blocks combine as | better |",
+        ]
+        rows.append("| --- | --- | --- | --- | --- |")
+        for measure in group:
+            needs = f", from {measure.needs} values on" if measure.needs > 1 else ""
+            rows.append(
+                f"| `{measure.name}` | {measure.heading} | {measure.unit.value} | "
+                f"{_COMBINED[measure.kind]}{needs} | {measure.better.value} |"
+            )
+        parts.append("\n".join(rows))
+    return "\n\n".join(parts)
+
+
+def renew_measures(text: str) -> str:
+    """Replace what stands between ``<!-- measures -->`` and ``<!-- end -->``."""
+    return _MEASURES.sub(lambda match: f"{match[1]}{measures()}\n{match[2]}", text)
+
+
 def renew_experiments(text: str, folder: Path) -> str:
     """Replace what stands between ``<!-- experiments -->`` and ``<!-- end -->``.
 
@@ -54,19 +125,24 @@ def renew_experiments(text: str, folder: Path) -> str:
     return _EXPERIMENTS.sub(lambda match: f"{match[1]}{experiments(folder)}\n{match[2]}", text)
 
 
-def renew(text: str, run: Run) -> str:
+def renew(text: str, runs: Path) -> str:
     """Replace what stands between ``<!-- result: SLUG -->`` and ``<!-- end -->``.
 
-    Results of experiments that the run did not have stay as they are.
+    By the latest run that was valid, whether it passed or failed. Where there is none, it stays.
     """
-    return _RESULT.sub(
-        lambda match: (
-            f"{match[1]}{experiment(run, match['slug'])}\n{match[3]}"
-            if match["slug"] in run.experiments
-            else match[0]
-        ),
-        text,
-    )
+
+    def renewed(match: re.Match[str]) -> str:
+        earlier = runs_of(runs, match["slug"])
+        valid = [
+            run
+            for run in earlier
+            if run.experiments[match["slug"]].verdict is not Verdict.NO_VERDICT
+        ]
+        if not valid:
+            return match[0]
+        return f"{match[1]}{experiment(valid[0], match['slug'], earlier)}\n{match[3]}"
+
+    return _RESULT.sub(renewed, text)
 
 
 def main() -> None:
@@ -74,16 +150,8 @@ def main() -> None:
     root = project_root()
     for name in sys.argv[1:]:
         path = Path(name)
-        path.write_text(renew_experiments(path.read_text(), root / "loadtests" / "experiments"))
-    latest = root / "runs" / "latest" / RUN_FILE
-    if not latest.exists():
-        sys.exit("There is no runs/latest: run `offloop bench`, and then this again.")
-    run = Run.model_validate_json(latest.read_text())
-    if run.interrupted or run.verdict is not Verdict.PASS:
-        sys.exit("runs/latest did not end with a pass, so it is not what the README should show.")
-    for name in sys.argv[1:]:
-        path = Path(name)
-        path.write_text(renew(path.read_text(), run))
+        text = renew_experiments(path.read_text(), root / "loadtests" / "experiments")
+        path.write_text(renew(renew_measures(text), root / "runs"))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator
+from math import inf
 from textwrap import fill
 from types import TracebackType
 from typing import Literal, Self
@@ -10,14 +11,16 @@ from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.panel import Panel
-from rich.status import Status
+from rich.status import Status as LiveLine
 from rich.table import Table
 
+from offloop.bench.evidence import said
 from offloop.bench.question import Question
-from offloop.bench.results import ExperimentResult, Run
-from offloop.bench.verdicts import Judged, Verdict
+from offloop.bench.results import ExperimentResult, Noise, Run
 from offloop.load.protocol import Progress
-from offloop.pages.arms import rows
+from offloop.measuring.catalogue import measure_named
+from offloop.measuring.verdicts import Judged, Status, Verdict
+from offloop.measuring.wording import digits, value_said
 from offloop.pages.table import Shown, shown
 
 #: Characters between two columns.
@@ -30,9 +33,10 @@ _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NO_VERDICT: "NO VE
 class Terminal:
     """Shows a run as it goes; a live line on a terminal, plain lines elsewhere."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, quick: bool = False) -> None:
         self._console = console
-        self._status: Status | None = None
+        self._quick = quick
+        self._status: LiveLine | None = None
         self._step = ""
         self._began = time.monotonic()
 
@@ -73,10 +77,14 @@ class Terminal:
 
     def predicted(self, result: ExperimentResult) -> None:
         """Show what theory says, before anything could be fitted to it."""
-        if result.predicted:
-            said = "; ".join(f"{heading} {cells[-1]}" for heading, cells in rows(result))
+        for source, values in result.before_load.items():
+            said = "; ".join(
+                f"{name} {value_said(inf if value is None else value, measure_named(name))}"
+                for name, value in values.items()
+                if measure_named(name).shown
+            )
             self._console.print(
-                f"  Predicted, before the load begins: {escape(said)}", highlight=False
+                f"  {source.capitalize()}, before the load begins: {escape(said)}", highlight=False
             )
 
     def progress(self, progress: Progress) -> None:
@@ -99,20 +107,24 @@ class Terminal:
             missing = [judged for judged in result.expectations if judged.ok is None]
             doubts = [judged for judged in result.validity if judged.ok is not True]
             self._console.print(_limits("why there is no verdict", missing + doubts))
+            for noise in _largest(result.noise):
+                taken = ", ".join(noise.taken_by) or "no process can be named"
+                self._console.print(
+                    f"  {escape(noise.step)}: {noise.taken_share:.0%} of the machine was taken: "
+                    f"{escape(taken)}",
+                    highlight=False,
+                )
         for guilty in result.evidence:
-            self._console.print(
-                f"  {guilty.arm}: {guilty.process} spent {guilty.share:.0%} of its time in "
-                f"[bold]{escape(guilty.function)}[/bold] ({escape(guilty.file)}:{guilty.line})",
-                highlight=False,
-            )
+            self._console.print(f"  {escape(said(guilty))}", highlight=False)
         if result.evidence_missing:
             self._console.print(f"  No evidence: {escape(result.evidence_missing)}")
         style = _STYLES[result.verdict]
+        quick = " (quick)" if self._quick else ""
         doubt = "Not to be relied on: " if result.verdict is Verdict.NO_VERDICT else ""
         self._console.print(
             Panel(
                 f"{doubt}{escape(result.gain)}\n[dim]The price:[/dim] {escape(result.price)}",
-                title=f"[{style}]{_WORDS[result.verdict]}[/{style}] {slug}",
+                title=f"[{style}]{_WORDS[result.verdict]}{quick}[/{style}] {slug}",
                 title_align="left",
                 border_style=style.split()[-1],
             )
@@ -163,31 +175,65 @@ def _widest(found: Shown, column: int) -> int:
 def _limits(title: str, judgements: Iterable[Judged]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(title)
-    table.add_column("observed", justify="right")
+    table.add_column("observed (95% interval)", justify="right")
     table.add_column("limit", justify="right")
     table.add_column("")
-    words = {
-        True: "[green]ok[/green]",
-        False: "[red]broken[/red]",
-        None: "[yellow]missing[/yellow]",
-    }
     for judged in judgements:
-        observed = "" if judged.observed is None else f"{judged.observed:,.2f}"
         table.add_row(
-            escape(judged.says), observed, f"{judged.op} {judged.limit:g}", words[judged.ok]
+            escape(judged.says), observed(judged), f"{judged.op} {judged.limit:g}", _fate(judged)
         )
     return table
 
 
+def observed(judged: Judged) -> str:
+    """Say what was observed: the value, its interval, and what it depends on."""
+    if judged.status is Status.MISSING or (judged.observed is None and judged.low is None):
+        return "never" if judged.status is Status.NEVER else ""
+    value = "never" if judged.observed is None else digits(judged.observed)
+    lines = [value]
+    if judged.low is not None:
+        high = "unbounded" if judged.high is None else digits(judged.high)
+        lines.append(f"({digits(judged.low)} to {high})")
+    if judged.depends_on:
+        lines.append(f"at {judged.depends_on}")
+    if judged.typical_second is not None:
+        lines.append(f"in a typical second {digits(judged.typical_second)}")
+    return "\n".join(lines)
+
+
+def _fate(judged: Judged) -> str:
+    match judged.ok:
+        case True:
+            return "[green]ok[/green]"
+        case False:
+            return "[red]broken[/red]"
+        case None if judged.undecided:
+            return "[yellow]undecided[/yellow]"
+        case None:
+            return "[yellow]missing[/yellow]"
+
+
+def _largest(noise: Iterable[Noise]) -> list[Noise]:
+    """Return the three moments at which most of the machine was taken."""
+    return sorted(noise, key=lambda each: each.taken_share, reverse=True)[:3]
+
+
 def overview(console: Console, run: Run, folder: str) -> None:
     """Show all verdicts of a run, and where its data is."""
+    if run.quick:
+        console.print(
+            f"  A quick run, of fewer blocks: {_WORDS[run.verdict]} is what a look says, not a "
+            "measurement.",
+            highlight=False,
+        )
     if len(run.experiments) > 1:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         table.add_column("experiment")
         table.add_column("verdict")
         for slug, result in run.experiments.items():
             style = _STYLES[result.verdict]
-            table.add_row(slug, f"[{style}]{_WORDS[result.verdict]}[/{style}]")
+            quick = " (quick)" if run.quick else ""
+            table.add_row(slug, f"[{style}]{_WORDS[result.verdict]}{quick}[/{style}]")
         console.print(table)
     machine = run.machine
     console.print(

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Self
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, make_wsgi_app, start_http_server
 
 from offloop.telemetry.settings import LOOPBACK, TelemetrySettings
+from offloop.telemetry.windows import windowed
 
 logger = logging.getLogger("offloop.telemetry")
 
@@ -53,6 +54,8 @@ def serve_metrics(
 ) -> Exporter:
     """Serve the metrics of a registry from a thread.
 
+    `?window=` says how many seconds a maximum looks back (`offloop.telemetry.windows`).
+
     A port that cannot be listened on is logged, not raised: a service without metrics is better
     than no service.
 
@@ -66,9 +69,13 @@ def serve_metrics(
     taken: dict[int, str | None] = {}
     for each in filter(None, ports):
         try:
-            return Exporter(*start_http_server(each, addr=host, registry=registry))
+            server, thread = start_http_server(each, addr=host, registry=registry)
         except OSError as error:
             taken[each] = error.strerror
+        else:
+            # It serves already: a reader who comes before this line gets the default window.
+            server.set_app(windowed(make_wsgi_app(registry)))
+            return Exporter(server, thread)
     if taken:
         logger.warning(
             "metrics are not served: %s cannot be listened on (%s). The service goes on without "

@@ -1,7 +1,9 @@
-"""The largest lag of the last few seconds."""
+"""The largest lag of the last seconds."""
 
 import threading
+from bisect import bisect_right
 from collections import deque
+from operator import itemgetter
 
 
 class WindowMaximum:
@@ -10,11 +12,11 @@ class WindowMaximum:
     May be used from several threads. Times are seconds on one monotonic clock and do not decrease.
 
     Args:
-        window_s: How long a value counts.
+        longest_s: How long a value is kept: the longest window that can be read.
     """
 
-    def __init__(self, window_s: float) -> None:
-        self._window_s = window_s
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
         # Falling values: one that is followed by a larger one can never be the largest again.
         self._falling: deque[tuple[float, float]] = deque()
         self._lock = threading.Lock()
@@ -27,14 +29,20 @@ class WindowMaximum:
             self._falling.append((at_s, value))
             self._expire(at_s)
 
-    def read(self, now_s: float) -> float | None:
-        """The largest value in the window that ends now; None if there is none."""
+    def read(self, now_s: float, window_s: float) -> float | None:
+        """The largest value in the window that ends now; None if there is none.
+
+        Args:
+            now_s: The time.
+            window_s: Length of the window, up to `longest_s`.
+        """
         with self._lock:
             self._expire(now_s)
-            return self._falling[0][1] if self._falling else None
+            first = bisect_right(self._falling, now_s - window_s, key=itemgetter(0))
+            return self._falling[first][1] if first < len(self._falling) else None
 
     def _expire(self, now_s: float) -> None:
-        while self._falling and self._falling[0][0] <= now_s - self._window_s:
+        while self._falling and self._falling[0][0] <= now_s - self._longest_s:
             self._falling.popleft()
 
 

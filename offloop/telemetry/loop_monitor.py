@@ -22,6 +22,7 @@ from offloop.telemetry.collecting import CollectionPauses
 from offloop.telemetry.culprit import Site, current_site, most_common
 from offloop.telemetry.lag import WindowMaximum, swallowed
 from offloop.telemetry.stalls import Stall, StallLog, StallMetric
+from offloop.telemetry.windows import LONGEST_WINDOW_S, asked_window_s
 
 #: Seconds between two heartbeats of a loop that is not blocked.
 HEARTBEAT_S = 0.02
@@ -30,7 +31,8 @@ HEARTBEAT_S = 0.02
 #: (J. Nielsen, Usability Engineering, 1993, chapter 5).
 STALL_THRESHOLD_S = 0.1
 
-#: Seconds that the maximum looks back: at least two scrapes at the usual interval of 5 s.
+#: Seconds that the maximum looks back where its reader names no window: three scrapes at the usual
+#: interval of 5 s.
 WINDOW_S = 15.0
 
 #: Seconds. Fine where a healthy loop is, coarse where any value is bad.
@@ -88,8 +90,8 @@ class LoopMonitor:
         )
         self._lag_max = Gauge(
             "offloop_loop_lag_max_seconds",
-            f"Largest lag of the event loop in the last {WINDOW_S:g} s, a stall that still goes on "
-            "included.",
+            f"Largest lag of the event loop in the last {WINDOW_S:g} s, or the last N s "
+            f"with ?window=N (up to {LONGEST_WINDOW_S:g}), a stall that still goes on included.",
             registry=None,
         )
         self._lag_max.set_function(self._read_maximum)
@@ -108,7 +110,7 @@ class LoopMonitor:
             *(self._lag, self._lag_max, self._stalls, self._lost),
             self._by_culprit.summary,
         )
-        self._maximum = WindowMaximum(WINDOW_S)
+        self._maximum = WindowMaximum(LONGEST_WINDOW_S)
         self._log = StallLog()
         self._collections = CollectionPauses()
         self._ended: queue.SimpleQueue[_Late] = queue.SimpleQueue()
@@ -185,7 +187,8 @@ class LoopMonitor:
 
     def _read_maximum(self) -> float:
         now_s = time.monotonic()
-        return max(self._maximum.read(now_s) or 0.0, now_s - self._due_s, 0.0)
+        largest_s = self._maximum.read(now_s, asked_window_s() or WINDOW_S)
+        return max(largest_s or 0.0, now_s - self._due_s, 0.0)
 
     def _watch(self) -> None:
         due_s, sites = self._due_s, list[Site]()

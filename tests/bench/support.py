@@ -1,6 +1,7 @@
 """Synthetic runs: what the pure parts of the bench are fed in tests."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,15 @@ import pytest
 
 from offloop.bench.evidence import Guilty
 from offloop.bench.experiment import Experiment, find_experiments, load_experiment
+from offloop.bench.judging import Measured, block_values, judge_experiment
 from offloop.bench.question import ExperimentError
 from offloop.bench.results import ExperimentResult
-from offloop.bench.validity import Digests, validity
-from offloop.bench.verdicts import Judged, experiment_verdict, judge
+from offloop.bench.validity import Digests, enough_quiet_blocks, validity
 from offloop.load.log import RequestLog
 from offloop.load.records import ReportRow, RequestRow
+from offloop.measuring.catalogue import UnknownMeasureError, measure_named, sample_name, subject
+from offloop.measuring.values import Block, Recorded, Sample, sample
+from offloop.measuring.verdicts import Judged, Verdict
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = ROOT / "loadtests" / "experiments"
@@ -21,7 +25,8 @@ EXPERIMENTS = ROOT / "loadtests" / "experiments"
 #: Seconds; when the synthetic generator stops waiting.
 DEADLINE_S = 10.0
 
-#: That are ordered in a synthetic block.
+#: Requests and orders of a synthetic block.
+BYSTANDERS = 1200
 REPORTS = 2
 
 ACCEPTED = "2026-01-01T00:00:00.000Z"
@@ -32,7 +37,8 @@ SAME_BYTES = {arm: {"report": frozenset({"abc"})} for arm in ("naive", "fixed")}
 #: The queue of each stream of orders, as naive has none.
 NO_QUEUES = {"report": None}
 
-Block = dict[str, dict[str, float]]
+#: Measure -> value, or name of a sample -> times; None for what is missing.
+Values = Mapping[str, float | Sequence[float] | None]
 
 
 def shipped(slug: str) -> Experiment:
@@ -102,81 +108,104 @@ def request_log(requests: Iterable[RequestRow], reports: Iterable[ReportRow] = (
     )
 
 
-def bystander(p99_ms: float) -> dict[str, float]:
+def measured(values: Values) -> Recorded:
+    """What was measured of one arm in one block.
+
+    A measure that is taken from a sample becomes a sample of equal values: `BYSTANDERS` of a stream
+    `bystander`, `REPORTS` of any other. Of several that are taken from the same one, the last
+    counts.
+    """
+    numbers: dict[str, float] = {}
+    samples: dict[str, Sample] = {}
+    for name, value in values.items():
+        into = _sample_of(name)
+        numbers.pop(name, None)
+        samples.pop(into or name, None)
+        if isinstance(value, Sequence):
+            samples[name] = sample(value)
+        elif value is not None and into is not None:
+            times = BYSTANDERS if subject(name).endswith("bystander") else REPORTS
+            samples[into] = (value,) * times
+        elif value is not None:
+            numbers[name] = value
+    return Recorded(numbers, samples)
+
+
+def _sample_of(name: str) -> str | None:
+    try:
+        return sample_name(name) if measure_named(name).sample else None
+    except UnknownMeasureError:
+        return None  # the name of a sample
+
+
+def bystander(p99_ms: float) -> Values:
     return {
-        "bystander.offered": 1200,
-        "bystander.sent": 1200,
-        "bystander.answered": 1200,
+        "bystander.offered": BYSTANDERS,
+        "bystander.sent": BYSTANDERS,
+        "bystander.answered": BYSTANDERS,
         "bystander.failed": 0,
         "bystander.p99_ms": p99_ms,
         "bystander.service_p99_ms": p99_ms,
-        "bystander.dispatch_lag_p99_ms": 2.0,
+        "bystander.dispatch_lag_p99_ms": 1.0,
     }
 
 
-def reports(seen_p95_ms: float) -> dict[str, float]:
+def reports(seen_p95_ms: float) -> Values:
     return {
         "report.offered": REPORTS,
         "report.sent": REPORTS,
-        "report.dispatch_lag_p90_ms": 2.0,
+        "report.dispatch_lag_p90_ms": 1.0,
+        "report.accepted": REPORTS,
         "report.finished": REPORTS,
+        "report.failed": 0,
         "report.run_p50_ms": 600.0,
         "report.seen_p95_ms": seen_p95_ms,
-        "jobs.cpu_s": 0.6,
+        "jobs.lost": 0,
         "jobs.cpu_us_per_line": 12.0,
         "stack.processes": 2,
         "stack.memory_peak_bytes": 150e6,
     }
 
 
-def block(**changes: Mapping[str, float | None]) -> Block:
-    """The measures of one sound block of `loop_blocking`.
+def block(**changes: Values) -> Block:
+    """One sound block of `loop_blocking`, of one second.
 
     Args:
-        changes: By arm, the measures that differ: a value, or None for one that is missing.
+        changes: By arm, what differs, as `measured` takes it.
     """
-    arms: dict[str, dict[str, float | None]] = {
-        "baseline": {**bystander(4.0)},
+    arms = {
+        "baseline": bystander(4.0),
         "naive": {**bystander(580.0), **reports(800.0)},
         "fixed": {**bystander(5.0), **reports(900.0)},
         "predicted": {"bystander.p99_ms": 588.0},
     }
-    for arm, measures in changes.items():
-        arms[arm] |= measures
-    for measures in arms.values():
+    found = {}
+    for arm, values in arms.items():
+        whole = measured({**values, **changes.get(arm, {})})
         # All that it says of one moment it says of each.
-        tails = {
-            name: measures.get(name) for name in ("bystander.p99_ms", "bystander.service_p99_ms")
-        }
-        measures |= {f"second:0.{name}": value for name, value in tails.items()}
-    return {
-        arm: {name: value for name, value in measures.items() if value is not None}
-        for arm, measures in arms.items()
-    }
+        of_bystanders = {name: each for name, each in whole.samples.items() if "bystander" in name}
+        seconds = {f"second:0.{name}": each for name, each in of_bystanders.items()}
+        found[arm] = Recorded(whole.numbers, {**whole.samples, **seconds})
+    return found | {arm: measured(changes[arm]) for arm in changes.keys() - arms.keys()}
 
 
-def failed_checks(blocks: list[Block], digests: Digests = SAME_BYTES) -> dict[str, Judged]:
+def failed_checks(blocks: Sequence[Block], digests: Digests = SAME_BYTES) -> dict[str, Judged]:
     """The checks of validity that these blocks of `loop_blocking` do not pass."""
     checks = validity(loop_blocking(), blocks, digests, NO_QUEUES)
     return {judged.id: judged for judged in checks if judged.ok is not True}
 
 
-def result(blocks: list[Block], **changes: Any) -> ExperimentResult:  # noqa: ANN401 - any field
+def result(blocks: Sequence[Block], **changes: Any) -> ExperimentResult:  # noqa: ANN401 - any field
     """The result of an experiment of these blocks, judged as the runner does."""
     experiment = loop_blocking()
-    expectations = [judge(expectation, blocks) for expectation in experiment.expect]
-    checks = validity(experiment, blocks, SAME_BYTES, NO_QUEUES)
-    fields: dict[str, Any] = {
-        "verdict": experiment_verdict(expectations, checks),
-        "title": experiment.title,
-        "load": experiment.load.model_dump(mode="json"),
-        "arms": {arm: blocks[0][arm] for arm in experiment.judged_arms},
-        "blocks": blocks,
-        "judged_blocks": list(range(len(blocks))),
-        "expectations": expectations,
-        "validity": checks,
-        "predicted": {"bystander.p99_ms": 588.0},
-        "evidence": [
+    load = experiment.load.model_dump(mode="json", exclude_none=True)
+    load["streams"]["report"] |= {"run_s": 0.6, "per_second": 0.83}
+    found = ExperimentResult(
+        verdict=Verdict.NO_VERDICT,
+        title=experiment.title,
+        load=load,
+        blocks=list(map(block_values, blocks)),
+        evidence=[
             Guilty(
                 arm="naive",
                 process="naive",
@@ -184,9 +213,25 @@ def result(blocks: list[Block], **changes: Any) -> ExperimentResult:  # noqa: AN
                 function="summarise",
                 line=42,
                 share=0.48,
+                building_share=0.5,
+                hottest_file="reports/pricing.py",
+                hottest_function="price",
+                hottest_line=17,
+                hottest_share=0.3,
             )
         ],
+    )
+    runs = Measured(frozenset(experiment.judged_arms), list(blocks))
+    checks = partial(validity, experiment, digests=SAME_BYTES, queues=NO_QUEUES)
+    judge_experiment(
+        found,
+        experiment,
+        experiment.expectations,
+        runs,
+        lambda judged: [*checks(judged), enough_quiet_blocks(found.judged_blocks, len(blocks))],
+    )
+    told = {
         "gain": "Bystanders waited 116 times less.",
         "price": "It takes 4 processes instead of 1.",
     }
-    return ExperimentResult(**{**fields, **changes})
+    return ExperimentResult(**{**dict(found), **told, **changes})

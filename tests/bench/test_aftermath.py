@@ -49,7 +49,7 @@ def test_a_ledger_without_entries_is_none_of_them_and_not_no_ledger(tmp_path: Pa
 def tier(
     tmp_path_factory: pytest.TempPathFactory, data_set: dict[str, str]
 ) -> Iterator[tuple[Setting, Shop]]:
-    """A tier of its own, whose ledger and files nobody else writes to."""
+    """A tier of its own, with a ledger and files that nothing else writes to."""
     arm = Arm.model_validate(
         {
             "way": "fixed_app.reports",
@@ -122,7 +122,7 @@ def test_a_file_that_does_not_come_is_no_file(
 
 
 @pytest.mark.medium
-def test_a_job_that_nobody_knows_is_an_error(tier: tuple[Setting, Shop]) -> None:
+def test_an_unknown_job_is_an_error(tier: tuple[Setting, Shop]) -> None:
     with pytest.raises(NoAnswerError, match="404"):
         look_at(tier[0].api, "0" * 32)
 

@@ -2,7 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from offloop.bench.evidence import Frame, SeenStack, guilty_frame, parse_stacks, py_spy_command
+from offloop.bench.evidence import (
+    Frame,
+    Guilty,
+    Profile,
+    SeenStack,
+    guilty,
+    parse_stacks,
+    py_spy_command,
+    said,
+)
 
 ROOT = Path("/checkout")
 
@@ -18,6 +27,9 @@ thread (9): MainThread;f (/with (brackets)/a:b.py:3) 1
 """
 
 
+IDLE = "select@/usr/lib/python3.11/selectors.py#1"
+
+
 def seen(samples: int, *functions: str, thread: str = "main") -> SeenStack:
     """A stack of functions `NAME`, each in `/checkout/reports/NAME.py` at line 1, or as given."""
     frames = [
@@ -26,6 +38,15 @@ def seen(samples: int, *functions: str, thread: str = "main") -> SeenStack:
         for path, _, line in (place.partition("#"),)
     ]
     return SeenStack(thread, tuple(frames), samples)
+
+
+def profile(*stacks: SeenStack, process: str = "naive") -> Profile:
+    return Profile("arm", process, stacks)
+
+
+def only(*stacks: SeenStack) -> Guilty:
+    (found,) = guilty([profile(*stacks)], ROOT)
+    return found
 
 
 def test_a_stack_is_read_with_its_processes_and_its_thread_as_one_name() -> None:
@@ -54,104 +75,160 @@ def test_nothing_seen_is_nothing_read() -> None:
     assert parse_stacks("") == []
 
 
-def test_a_deep_callee_that_carries_most_samples_is_named_in_place_of_its_callers() -> None:
-    stacks = [
-        seen(80, "handler", "build", "price"),
-        seen(10, "handler", "build", "write"),
-        seen(10, "handler"),
+#: Alone, the naive app would be named for `write`, and the worker for `build`.
+NAIVE = profile(seen(17, "publish", "build", "write"), seen(3, "publish", "build", "price"))
+WORKER = profile(
+    seen(60, "publish", "build", "write"),
+    seen(40, "publish", "build", "stream"),
+    process="worker",
+)
+
+
+@pytest.mark.parametrize("profiles", [[NAIVE, WORKER], [WORKER, NAIVE]])
+def test_all_processes_are_told_at_the_same_level(profiles: list[Profile]) -> None:
+    found = guilty(profiles, ROOT)
+
+    assert [(each.process, each.function, each.share) for each in found] == [
+        (each.process, "build", 1.0) for each in profiles
     ]
 
-    assert guilty_frame(stacks, ROOT) == (Frame("price", "/checkout/reports/price.py", 1), 0.8)
+
+def test_the_level_of_one_process_is_its_own() -> None:
+    (naive,) = guilty([NAIVE], ROOT)
+
+    assert (naive.function, naive.share) == ("write", 0.85)
 
 
-def test_a_caller_that_spreads_its_time_over_many_callees_is_named_itself() -> None:
-    stacks = [seen(20, "handler", "build", callee) for callee in ("price", "write", "add", "sort")]
+def test_a_process_counts_the_same_however_many_samples_it_has() -> None:
+    ten_times = [stack._replace(samples=10 * stack.samples) for stack in NAIVE.stacks]
 
-    assert guilty_frame([*stacks, seen(20, "handler")], ROOT) == (
-        Frame("build", "/checkout/reports/build.py", 1),
-        0.8,
+    assert [each.function for each in guilty([profile(*ten_times), WORKER], ROOT)] == ["build"] * 2
+
+
+def test_processes_that_enter_by_different_functions_are_told_where_they_meet() -> None:
+    worker = profile(seen(10, "publish", "build"), process="worker")
+
+    found = guilty([profile(seen(10, "build")), worker], ROOT)
+
+    assert [each.function for each in found] == ["build", "build"]
+
+
+def test_a_process_that_never_calls_the_function_has_one_of_its_own() -> None:
+    found = guilty([NAIVE, WORKER, profile(seen(10, "query"), process="sql")], ROOT)
+
+    assert [(each.process, each.function) for each in found] == [
+        ("naive", "build"),
+        ("worker", "build"),
+        ("sql", "query"),
+    ]
+
+
+@pytest.mark.parametrize("idle", [0, 100, 400])
+def test_idle_time_changes_how_busy_it_was_and_not_what_it_did(idle: int) -> None:
+    found = only(seen(70, "build", "price"), seen(30, "build", "write"), seen(idle, IDLE))
+
+    assert found.building_share == 100 / (100 + idle)
+    assert (found.function, found.share) == ("build", 1.0)
+    assert (found.hottest_function, found.hottest_share) == ("price", 0.7)
+
+
+@pytest.mark.parametrize(
+    "stacks",
+    [
+        pytest.param([], id="nothing seen"),
+        pytest.param([seen(100, IDLE)], id="idle"),
+        pytest.param([seen(14, "spec"), seen(86, IDLE)], id="hands its reports over"),
+        pytest.param(
+            [
+                seen(samples, function, thread=thread)
+                for thread in ("a", "b")
+                for samples, function in ((14, "spec"), (86, IDLE))
+            ],
+            id="a little in each thread",
+        ),
+        *(
+            pytest.param([seen(100, f"run@{file}#5")], id=file)
+            for file in (
+                "/checkout/offloop/telemetry/loop_monitor.py",
+                "/checkout/naive_app/reports/routes.py",
+                "/checkout/reports_old/price.py",
+                "/checkout/.venv/lib/python3.11/site-packages/reports/price.py",
+                "/checkout-of-another/reports/price.py",
+                "<frozen runpy>",
+            )
+        ),
+    ],
+)
+def test_a_process_that_does_not_build_reports_is_not_named(stacks: list[SeenStack]) -> None:
+    found = guilty([profile(*stacks, process="api"), WORKER], ROOT)
+
+    assert guilty([profile(*stacks)], ROOT) == []
+    assert found == guilty([WORKER], ROOT)
+
+
+def test_the_thread_that_builds_most_is_the_one_that_counts() -> None:
+    found = only(
+        seen(40, "price", thread="worker"),
+        seen(60, IDLE, thread="worker"),
+        seen(10, "beat", thread="heart"),
+        seen(300, IDLE, thread="other"),
     )
 
-
-def test_middleware_that_everything_passes_through_is_not_named_for_the_work_of_one_route() -> None:
-    limit = "limit@/checkout/web/limits.py#1"
-    stacks = [
-        *(seen(count, limit, "ping") for count in (20, 15)),
-        seen(50, limit, "report", "price"),
-        seen(15, limit, "report", "write"),
-    ]
-
-    assert guilty_frame(stacks, ROOT) == (Frame("price", "/checkout/reports/price.py", 1), 0.5)
+    assert (found.function, found.building_share) == ("price", 0.4)
 
 
-def test_the_thread_whose_work_takes_longest_is_the_one_that_counts() -> None:
-    stacks = [
-        seen(40, "price", thread="worker"),
-        seen(60, "select@/usr/lib/python3.11/selectors.py#1", thread="worker"),
-        seen(10, "beat", thread="heart"),
-        seen(90, "select@/usr/lib/python3.11/selectors.py#1", thread="heart"),
-    ]
+def test_a_function_that_calls_itself_counts_once() -> None:
+    found = only(seen(10, "walk", "step", "walk", "walk"), seen(10, "walk", "other"))
 
-    assert guilty_frame(stacks, ROOT) == (Frame("price", "/checkout/reports/price.py", 1), 0.4)
-
-
-def test_a_function_counts_once_in_a_stack_however_deep_it_recurses() -> None:
-    stacks = [seen(10, "walk", "walk", "walk"), seen(30, "other")]
-
-    found = guilty_frame(stacks, ROOT)
-
-    assert found == (Frame("other", "/checkout/reports/other.py", 1), 0.75)
+    assert (found.function, found.share) == ("walk", 1.0)
 
 
 def test_the_line_is_the_one_seen_most_often_in_the_function() -> None:
     file = "/checkout/reports/price.py"
-    stacks = [seen(3, f"price@{file}#10"), seen(9, f"price@{file}#12"), seen(4, f"price@{file}#14")]
+    found = only(
+        seen(3, f"price@{file}#10"),
+        seen(5, f"price@{file}#12", "add"),
+        seen(4, f"price@{file}#12", "round"),
+        seen(8, f"price@{file}#14", "sort"),
+    )
 
-    assert guilty_frame(stacks, ROOT) == (Frame("price", file, 12), 1.0)
-
-
-def test_the_share_is_that_of_the_thread_with_what_it_did_elsewhere() -> None:
-    stacks = [
-        seen(25, "price"),
-        seen(75, "select@/usr/lib/python3.11/selectors.py#1"),
-        seen(100, "select@/usr/lib/python3.11/selectors.py#1", thread="other"),
-    ]
-
-    assert guilty_frame(stacks, ROOT) == (Frame("price", "/checkout/reports/price.py", 1), 0.25)
+    assert (found.file, found.function, found.line) == ("reports/price.py", "price", 12)
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        "/usr/lib/python3.11/asyncio/base_events.py",
-        "/checkout/.venv/lib/python3.11/site-packages/uvicorn/server.py",
-        "/checkout/offloop/telemetry/loop_monitor.py",
-        "/checkout-of-another/reports/price.py",
-        "<frozen runpy>",
-    ],
-)
-def test_where_only_others_code_was_seen_nobody_is_named(file: str) -> None:
-    assert guilty_frame([seen(100, f"run@{file}#5")], ROOT) is None
+def test_the_hottest_line_is_the_innermost_in_reports_with_what_it_calls_elsewhere() -> None:
+    files = "/checkout/reports/files.py"
+    found = only(
+        seen(15, "build", f"write@{files}#120", "compress@/usr/lib/python3.11/gzip.py#1"),
+        seen(15, "build", f"write@{files}#120", "encode@/usr/lib/python3.11/codecs.py#1"),
+        seen(20, "build", f"write@{files}#121"),
+        seen(25, "build", "price", "add"),
+        seen(25, "build", "price", "round"),
+    )
+
+    assert (found.hottest_file, found.hottest_line) == ("reports/files.py", 120)
+    assert (found.hottest_function, found.hottest_share) == ("write", 0.3)
 
 
-def test_a_process_that_does_a_little_of_everything_is_held_by_nothing() -> None:
-    waits = seen(90, "select@/usr/lib/python3.11/selectors.py#1")
+def test_a_process_is_told_in_a_sentence() -> None:
+    build, files = "/checkout/reports/build.py", "/checkout/reports/files.py"
+    found = only(
+        seen(41, f"price_and_write@{build}#88", f"CsvWriter.write@{files}#120"),
+        seen(41, f"price_and_write@{build}#90"),
+        seen(18, "fetch"),
+        seen(100, IDLE),
+    )
 
-    assert guilty_frame([waits, seen(10, "limit", "ping")], ROOT) is None
-
-
-def test_a_thread_is_held_by_a_function_with_all_that_it_calls() -> None:
-    waits = seen(60, "select@/usr/lib/python3.11/selectors.py#1")
-    calls = [seen(15, "report", "price"), seen(15, "report", "write"), seen(10, "report")]
-
-    assert guilty_frame([waits, *calls], ROOT) == (
-        Frame("report", "/checkout/reports/report.py", 1),
-        0.4,
+    assert said(found) == (
+        "arm: naive built reports 50% of the time; "
+        "82% of that in price_and_write (reports/build.py:88), "
+        "most of all at CsvWriter.write (reports/files.py:120), 41%"
     )
 
 
-def test_where_nothing_was_seen_nobody_is_named() -> None:
-    assert guilty_frame([], ROOT) is None
+def test_a_line_that_is_named_already_is_not_said_twice() -> None:
+    assert said(only(seen(10, "price"), seen(10, IDLE))) == (
+        "arm: naive built reports 50% of the time; 100% of that in price (reports/price.py:1)"
+    )
 
 
 def test_a_profile_takes_at_least_a_second_and_includes_what_waits_and_what_was_forked() -> None:

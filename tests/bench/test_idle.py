@@ -1,18 +1,26 @@
 import math
+import os
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from redis import Redis
 
 from offloop.bench import idle
-from offloop.bench.idle import NotIdleError, wait_until_empty, wait_until_quiet
+from offloop.bench.idle import NotIdleError, cpu_seconds, wait_until_empty, wait_until_quiet
 from offloop.stack.supervisor import Stack
 
 pytestmark = pytest.mark.medium
 
 #: Uses a core until the file that it is given exists.
 BUSY = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): pass\ntime.sleep(600)"
+
+#: Wakes up now and then.
+HEARTBEAT = "import time\nwhile True: time.sleep(0.05)"
+
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only CPU is known")
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +37,43 @@ def test_a_process_that_works_is_waited_for_and_then_named(tmp_path: Path) -> No
             wait_until_quiet(stack.pids)
 
         quiet.touch()
+        wait_until_quiet(stack.pids)
+
+
+@pytest.fixture
+def starving(tmp_path: Path) -> Iterator[str]:
+    """What a program has to begin with to get next to nothing of the one CPU that it may use.
+
+    Not SCHED_IDLE, which leaves even less: on a busy machine, such a process is not killed in time.
+    """
+    cpu = min(os.sched_getaffinity(0))
+    pinned = f"import os\nos.sched_setaffinity(0, {{{cpu}}})\n"
+    with Stack(tmp_path / "other", disposable=True) as other:
+        other.popen("hog", (sys.executable, "-c", f"{pinned}while True: pass"))
+        while cpu_seconds(other.pids())["hog"] < 0.2:
+            time.sleep(0.01)
+        yield f"{pinned}os.nice(19)\n"
+
+
+@only_linux
+def test_a_process_that_has_work_but_gets_no_cpu_is_waited_for(
+    tmp_path: Path, starving: str
+) -> None:
+    with Stack(tmp_path / "logs", disposable=True) as stack:
+        stack.popen("worker-long-1", (sys.executable, "-c", starving + BUSY, str(tmp_path / "no")))
+
+        with pytest.raises(NotIdleError, match="worker-long-1 is still at work"):
+            wait_until_quiet(stack.pids)
+
+
+@only_linux
+def test_a_process_that_only_wakes_up_now_and_then_is_quiet_although_it_gets_no_cpu(
+    tmp_path: Path, starving: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idle, "DEADLINE_S", 30.0)
+    with Stack(tmp_path / "logs", disposable=True) as stack:
+        stack.popen("worker-long-1", (sys.executable, "-c", starving + HEARTBEAT))
+
         wait_until_quiet(stack.pids)
 
 

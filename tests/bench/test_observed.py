@@ -52,17 +52,17 @@ def test_a_stall_is_when_requests_were_on_their_way_and_none_was_answered() -> N
     assert silence.end_s == pytest.approx(1.6)
 
 
-def test_a_pause_in_which_nobody_waits_is_no_stall() -> None:
+def test_a_pause_without_a_request_on_its_way_is_no_stall() -> None:
     rows = [request(due_s=due_s) for due_s in (1.0, 2.0, 5.0)]
 
     assert silences(request_log(rows)) == []
 
 
-def test_one_slow_answer_among_others_is_no_stall() -> None:
+def test_one_slow_answer_among_quick_ones_is_no_stall() -> None:
     slow = request(due_s=0.1, lag_s=0.0, took_s=0.6)
-    others = [request(due_s=number / 100, lag_s=0.0, took_s=0.001) for number in range(100)]
+    quick = [request(due_s=number / 100, lag_s=0.0, took_s=0.001) for number in range(100)]
 
-    assert silences(request_log([*others, slow])) == []
+    assert silences(request_log([*quick, slow])) == []
 
 
 def test_what_is_never_answered_ends_at_the_deadline() -> None:
@@ -112,7 +112,7 @@ def test_the_largest_lag_of_all_that_arrived_is_what_was_seen() -> None:
     assert found["scrape.missed"] == 0
 
 
-def test_what_nobody_saw_is_absent() -> None:
+def test_what_no_scrape_showed_is_absent() -> None:
     looks = [look(0.1, took_s=None), look(0.2, None)]
 
     found = observed_measures(observed(*looks), QUIET)
@@ -130,7 +130,7 @@ def test_the_share_that_was_named_is_of_what_was_stalled_under_load() -> None:
     assert observed_measures(seen, request_log([]))["stalls.named_share"] == pytest.approx(0.75)
 
 
-def test_who_does_not_tell_names_has_no_share() -> None:
+def test_a_service_that_does_not_expose_names_has_no_share() -> None:
     silent = Observed([], 0.2, frozenset({SLOW}), Exposed(0.0, None), Exposed(0.0, None))
 
     assert observed_measures(silent, request_log([]))["stalls.named_share"] is None

@@ -1,56 +1,60 @@
 import pytest
 
 from offloop.bench.calibration import Calibration
-from offloop.bench.experiment import Experiment, find_experiments
 from offloop.bench.predictions import predictions
-from tests.bench.support import EXPERIMENTS
+from offloop.bench.theory import blocked_loop_waits_ms
+from offloop.measuring.values import Recorded
+from tests.bench.support import shipped
 
 #: Reports a second of one slot and of two, which get in each other's way.
 DRAINS = {1: 8.0, 2: 14.0}
 
 
-@pytest.fixture
-def queue_growth() -> Experiment:
-    found = find_experiments(EXPERIMENTS, ("queue_growth",))["queue_growth"]
-    assert isinstance(found, Experiment)
-    return found
+#: Two reports that workers built.
+CALIBRATED = Calibration((0.1, 0.1), None, "short", "abc", DRAINS)
 
 
-CALIBRATED = Calibration(0.1, None, "short", "abc", DRAINS)
+def test_what_is_asked_for_is_predicted_by_where_it_comes_from() -> None:
+    queue_growth = shipped("queue_growth")
 
-
-def test_what_is_asked_for_is_predicted_of_the_arm_that_it_is_about(
-    queue_growth: Experiment,
-) -> None:
     found = predictions(queue_growth, {"report": CALIBRATED}, {"report": 16.0})
 
-    assert found == {
-        "queue.depth_slope_per_s": pytest.approx(16 - 8),
-        "queue.drain_per_s": 14.0,
-        "queue.depth_max": queue_growth.arms["fixed"].queue_limit,
-        "queue.wait_max_ms": pytest.approx(1000 * 9 / 8),
+    assert {source: each.numbers for source, each in found.items()} == {
+        "predicted": {
+            "queue.depth_slope_per_s": pytest.approx(16 - 8),
+            "queue.wait_max_ms": pytest.approx(1000 * 9 / 8),
+        },
+        "calibrated": {"queue.drain_per_s": 14.0},
+        "configured": {"queue.depth_max": queue_growth.arms["fixed"].queue_limit},
     }
 
 
-def test_what_was_not_calibrated_is_not_predicted(queue_growth: Experiment) -> None:
-    found = predictions(
-        queue_growth, {"report": CALIBRATED._replace(drain_per_s={})}, {"report": 16.0}
-    )
+def test_what_was_not_calibrated_is_not_predicted() -> None:
+    unknown = CALIBRATED._replace(drain_per_s={})
 
-    assert found.keys() == {"queue.depth_max"}
+    found = predictions(shipped("queue_growth"), {"report": unknown}, {"report": 16.0})
+
+    assert found.keys() == {"configured"}
+
+
+def test_a_loop_is_predicted_by_how_long_each_report_holds_it() -> None:
+    blocking = CALIBRATED._replace(runs_s=(0.5, 0.7), blocked_s=0.3, queue=None, drain_per_s={})
+
+    found = predictions(shipped("loop_blocking"), {"report": blocking}, {"report": 1.0})
+
+    waits = blocked_loop_waits_ms(blocking.stalls_s, 1.0)
+    assert found == {"predicted": Recorded(samples={"bystander.response_ms": waits})}
+
+
+def test_reports_hold_the_loop_for_their_share_of_the_time_that_all_of_them_held_it() -> None:
+    blocking = CALIBRATED._replace(runs_s=(0.5, 0.7), blocked_s=0.3)
+
+    assert blocking.run_s == pytest.approx(0.6)
+    assert blocking.stalls_s == pytest.approx((0.25, 0.35))
+    assert CALIBRATED.stalls_s == (0, 0)
 
 
 def test_a_machine_that_is_half_as_fast_drains_half_as_much_and_takes_twice_as_long() -> None:
     slow = CALIBRATED._replace(blocked_s=0.05).at_pace(0.5)
 
     assert (slow.run_s, slow.blocked_s, slow.drain_per_s) == (0.2, 0.1, {1: 4.0, 2: 7.0})
-
-
-def test_a_loop_is_predicted_by_how_long_it_is_held() -> None:
-    experiment = find_experiments(EXPERIMENTS, ("loop_blocking",))["loop_blocking"]
-    assert isinstance(experiment, Experiment)
-    blocking = CALIBRATED._replace(blocked_s=0.5, queue=None, drain_per_s={})
-
-    found = predictions(experiment, {"report": blocking}, {"report": 1.0})
-
-    assert found == {"bystander.p99_ms": pytest.approx(1000 * 0.5 * (1 - 0.01 / 0.5))}

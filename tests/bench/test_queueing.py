@@ -91,7 +91,7 @@ def test_a_wait_counts_if_it_was_over_in_time() -> None:
     assert found == {0.4: None, 2: 500, 3: 1500, 9: 4000}
 
 
-def test_who_was_never_accepted_or_is_not_followed_waits_for_nothing() -> None:
+def test_an_order_that_was_never_accepted_or_is_not_followed_does_not_wait() -> None:
     log = request_log([request("ping"), request("report", error="status 503")], [NEVER])
 
     assert longest_wait_ms(log, 9.0) is None
@@ -137,7 +137,7 @@ def test_a_queue_that_was_not_worked_off_has_not_drained(status: str) -> None:
     assert drain([job(0, 0, 1), job(0, 1, 2, status)]) is None
 
 
-def test_a_queue_that_nobody_used_has_not_drained() -> None:
+def test_a_queue_without_jobs_has_not_drained() -> None:
     assert drain([]) is None
     assert drain([NEVER]) is None
 

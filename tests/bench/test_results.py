@@ -12,6 +12,7 @@ from offloop.bench.depth import DepthSample
 from offloop.bench.results import (
     DEPTHS_FILE,
     REFUSALS_FILE,
+    REPORTS_FILE,
     REQUESTS_FILE,
     RUN_FILE,
     SAMPLES_FILE,
@@ -19,10 +20,10 @@ from offloop.bench.results import (
     Run,
     RunFolder,
 )
-from offloop.bench.verdicts import Verdict
 from offloop.load.records import RefusalRow
+from offloop.measuring.verdicts import Verdict
 from offloop.stack.sampling import ResourceSample
-from tests.bench.support import ROOT, block, request, result
+from tests.bench.support import ROOT, block, report, request, request_log, result
 
 #: Writing to it fails as on a full disk.
 FULL = Path("/dev/full")
@@ -91,7 +92,7 @@ def test_runs_that_start_together_in_several_processes_get_folders_of_their_own(
     names = [name for maker in makers for name in maker.communicate(timeout=60)[0].split()]
 
     assert len(set(names)) == 30
-    assert all(read(runs / name).schema_ == "offloop.run/1" for name in names)
+    assert all(read(runs / name).schema_ == "offloop.run/2" for name in names)
     assert (runs / "latest").resolve().name in names
 
 
@@ -138,7 +139,7 @@ def test_a_run_reads_back_as_it_was_written(runs: Path) -> None:
     assert read(folder.path) == run
 
 
-def test_run_json_has_the_keys_that_others_rely_on(runs: Path) -> None:
+def test_run_json_has_the_keys_that_its_readers_rely_on(runs: Path) -> None:
     run = new_run()
     run.experiments["loop_blocking"] = result([block(), block()])
     folder = RunFolder(runs, run)
@@ -146,21 +147,27 @@ def test_run_json_has_the_keys_that_others_rely_on(runs: Path) -> None:
 
     written = json.loads((folder.path / RUN_FILE).read_text())
 
-    assert written["schema"] == "offloop.run/1"
+    assert written["schema"] == "offloop.run/2"
     assert written.keys() == {
-        *("schema", "started_at", "machine", "versions", "git", "seed", "wall_s", "interrupted"),
-        *("verdict", "experiments"),
+        *("schema", "kind", "started_at", "machine", "versions", "git", "seed", "quick", "wall_s"),
+        *("interrupted", "verdict", "experiments"),
     }
     experiment = written["experiments"]["loop_blocking"]
     assert experiment.keys() >= {
-        *("verdict", "title", "load", "arms", "blocks", "expectations", "validity", "predicted"),
-        "evidence",
+        *("verdict", "title", "load", "arms", "details", "blocks", "judged_blocks"),
+        *("expectations", "validity", "before_load", "discarded", "noise", "evidence"),
     }
-    judged_keys = {"id", "measure", "op", "limit", "observed", "ok", "says", "why"}
     for judged in experiment["expectations"] + experiment["validity"]:
-        assert judged.keys() == judged_keys
+        assert judged.keys() >= {
+            *("id", "measure", "op", "limit", "observed", "ok", "says", "why"),
+            *("status", "low", "high", "n", "promise"),
+        }
     assert experiment["evidence"][0].keys() >= {"arm", "file", "function", "line", "share"}
-    assert experiment["blocks"][0]["naive"]["bystander.p99_ms"] == 580
+    for values in (experiment["arms"], *experiment["blocks"]):
+        assert values["naive"]["bystander.p99_ms"] == 580
+    assert experiment["details"]["naive"]["bystander.p99_ms"] == {
+        "status": "measured", "n": 2400, "low": 580, "high": 580
+    }  # fmt: skip
     assert datetime.fromisoformat(written["started_at"]) == STARTED
 
 
@@ -179,20 +186,24 @@ def test_raw_rows_are_kept_with_where_they_come_from(runs: Path) -> None:
     samples = [ResourceSample(1.0, "fixed", 80, 0.1, 1)]
     for number in range(2):
         where = {"experiment": "loop_blocking", "block": number, "arm": "fixed"}
-        refusals = [RefusalRow("report", 1.0, 1.0, 1.5, 1, None)]
-        depths = [DepthSample(2.0, 7)]
-        folder.add(where, [request(), request(took_s=None)], samples, refusals, depths)
+        log = request_log([request(), request(took_s=None)], [report()])
+        log.refusals.append(RefusalRow("report", 1.0, 1.0, 1.5, 1, None))
+        folder.add(where, samples, log, [DepthSample(2.0, 7)])
+    folder.add({"experiment": "bursts", "block": 0, "arm": "naive"}, samples)
 
     folder.finish()
 
     requests = pq.read_table(folder.path / REQUESTS_FILE).to_pylist()
     assert [row["block"] for row in requests] == [0, 0, 1, 1]
     assert requests[1]["done_s"] is None
+    reports = pq.read_table(folder.path / REPORTS_FILE).to_pylist()
+    assert [(row["block"], row["sha256"]) for row in reports] == [(0, "abc"), (1, "abc")]
     refused = pq.read_table(folder.path / REFUSALS_FILE).to_pylist()
     assert [(row["retry_after_s"], row["again_s"]) for row in refused] == [(1, None)] * 2
     deep = pq.read_table(folder.path / DEPTHS_FILE).to_pylist()
     assert [(row["block"], row["jobs"]) for row in deep] == [(0, 7), (1, 7)]
     kept = pq.read_table(folder.path / SAMPLES_FILE).to_pylist()
+    assert [row["experiment"] for row in kept] == ["loop_blocking", "loop_blocking", "bursts"]
     assert kept[0] == {
         "experiment": "loop_blocking", "block": 0, "arm": "fixed", **samples[0]._asdict()
     }  # fmt: skip

@@ -1,61 +1,113 @@
 import pytest
 
-from offloop.bench.story import arms_in, tell
-
-BLOCKS = [
-    {"naive": {"p99_ms": 500.0, "memory_bytes": 100e6}, "fixed": {"p99_ms": 4.0}},
-    {"naive": {"p99_ms": 600.0, "memory_bytes": 110e6}, "fixed": {"p99_ms": 5.0}},
-    {"naive": {"p99_ms": 900.0, "memory_bytes": 120e6}, "fixed": {"p99_ms": 6.0}},
-]
+from offloop.bench.story import cell, tell, terms_in
+from offloop.measuring.values import NEVER, Block
+from tests.bench.support import measured
 
 
-def test_a_measure_is_told_by_its_median_in_the_format_asked_for() -> None:
-    assert tell("took {naive.p99_ms:.0f} ms", BLOCKS) == "took 600 ms"
-    assert tell("{fixed.p99_ms:.2f}", BLOCKS) == "5.00"
+def block(p99_ms: float, seen_ms: float) -> Block:
+    return {
+        "naive": measured(
+            {
+                "bystander.p99_ms": p99_ms,
+                "stack.memory_peak_bytes": 110e6,
+                "report.seen_ms": [seen_ms, 2 * seen_ms],
+                "kill.lost": 2,
+            }
+        ),
+        "fixed": measured(
+            {
+                "bystander.p99_ms": 5.0,
+                "bystander.service_ms": [2.0, *[NEVER] * 99],
+                "report.seen_ms": [1200.0, 2400.0],
+                "stack.memory_peak_bytes": 90e6,
+            }
+        ),
+    }
 
 
-def test_a_ratio_is_told_by_the_median_of_the_blocks_ratios() -> None:
-    assert tell("{naive.p99_ms / fixed.p99_ms:.0f} times", BLOCKS) == "125 times"
+BLOCKS = [block(500.0, 1000.0), block(600.0, 1300.0), block(900.0, 1250.0)]
 
 
-def test_a_unit_converts_milliseconds_to_seconds_and_bytes_to_megabytes() -> None:
-    text = "{naive.p99_ms|s:.1f} s and {naive.memory_bytes|MB:.0f} MB"
+@pytest.mark.parametrize(
+    ("field", "said"),
+    [
+        # A value has its unit, and a percentile says what it is of.
+        ("naive.stack.memory_peak_bytes", "110 MB"),
+        ("naive.kill.lost", "6"),
+        ("naive.bystander.p99_ms", "900 ms (p99 of 3,600)"),
+        ("naive.report.seen_p95_ms", "2.60 s (slowest of 6)"),
+        ("naive.bystander.harmed_share", "100%"),
+        # A ratio has its interval.
+        ("naive.bystander.p99_ms / fixed.bystander.p99_ms", "180 (95% interval 100 to 180)"),
+        # Values that may be equal are not told as different.
+        (
+            "fixed.bystander.p99_ms vs naive.bystander.p99_ms",
+            "5.00 ms instead of 900 ms (p99 of 3,600)",
+        ),
+        (
+            "fixed.report.seen_p50_ms vs naive.report.seen_p50_ms",
+            "1.20 s, about the same as 1.30 s (median of 6)",
+        ),
+        (
+            "fixed.stack.memory_peak_bytes vs naive.stack.memory_peak_bytes",
+            "90.0 MB instead of 110 MB",
+        ),
+        # What never came is not a number, and what is missing is not zero.
+        ("fixed.bystander.service_p99_ms", "never (p99 of 300)"),
+        ("mine.bystander.p99_ms", "(not measured)"),
+        ("fixed.loop.stalls", "(not measured)"),
+        ("fixed.loop.stalls vs naive.loop.stalls", "(not measured)"),
+    ],
+)
+def test_a_field_says_no_more_than_was_measured(field: str, said: str) -> None:
+    assert tell(f"It was {{{field}}}.", BLOCKS) == f"It was {said}."
 
-    assert tell(text, BLOCKS) == "0.6 s and 110 MB"
+
+def test_a_ratio_of_one_block_has_no_interval() -> None:
+    assert tell("{naive.bystander.p99_ms / fixed.bystander.p99_ms}", BLOCKS[:1]) == "100"
 
 
 def test_a_phase_is_told_although_its_name_has_a_colon() -> None:
-    blocks = [{"naive": {"after:kill.bystander.p99_ms": 1500.0}}]
+    blocks = [{"naive": measured({"after:kill.bystander.max_ms": 1500.0})}]
 
-    assert tell("{naive.after:kill.bystander.p99_ms|s:.1f} s", blocks) == "1.5 s"
-
-
-def test_what_was_not_measured_is_told_as_such_and_not_as_zero() -> None:
-    assert tell("took {mine.p99_ms:.0f} ms", BLOCKS) == "took (not measured) ms"
-    assert tell("{naive.memory_bytes / fixed.memory_bytes:.1f}", BLOCKS) == "(not measured)"
+    assert tell("{naive.after:kill.bystander.max_ms}", blocks) == "1.50 s (slowest of 1,200)"
 
 
-def test_a_text_without_values_stays_as_it_is() -> None:
-    assert tell("Nothing to see here, 100% of the time.", []) == (
-        "Nothing to see here, 100% of the time."
-    )
+def test_a_cell_is_brief_and_empty_where_a_measure_is_missing() -> None:
+    ratio = "naive.bystander.p99_ms / fixed.bystander.p99_ms"
+
+    assert cell(f"{{{ratio}}} ({{naive.kill.lost}})", BLOCKS) == "180 (6)"
+    assert cell("{naive.report.seen_p95_ms}", BLOCKS) == "2.60 s (slowest of 6)"
+    assert not cell("{naive.kill.lost} ({fixed.kill.lost})", BLOCKS)
 
 
-def test_a_text_tells_of_the_arms_of_all_its_measures() -> None:
-    text = "{naive.p99_ms / fixed.p99_ms:.0f} times, {mine.after:kill.p99_ms|s:.1f} s"
+def test_a_text_without_fields_stays_as_it_is() -> None:
+    assert tell("100% of the time.", []) == "100% of the time."
 
-    assert arms_in(text) == {"naive", "fixed", "mine"}
-    assert not arms_in("of nobody")
+
+def test_a_text_tells_of_all_terms_of_its_fields() -> None:
+    text = "{naive.bystander.p99_ms / fixed.bystander.p99_ms}, {a.kill.lost vs b.kill.lost}"
+
+    assert list(map(str, terms_in(text))) == [
+        "naive.bystander.p99_ms",
+        "fixed.bystander.p99_ms",
+        "a.kill.lost",
+        "b.kill.lost",
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{naive.p99_ms|min:.0f}", "'min' is not a unit to convert to; there is s, MB"),
-        ("{naive:.0f}", r"'naive' is not a measure: write ARM\.MEASURE"),
+        ("{naive}", r"'naive' is not a measure: write ARM\.MEASURE"),
         ("{}", "is not a measure"),
-        ("{naive.p99_ms:.0q}", "format"),
-        ("{naive.p99_ms", "'}'"),
+        ("{naive.bystander.p99_ms:.0f}", "p99_ms:.0f' is no measure"),
+        ("{naive.bystander.p98_ms}", "the nearest is p9._ms"),
+        ("{naive.bystander.p99_ms", "a brace has no partner"),
+        ("naive.bystander.p99_ms}", "a brace has no partner"),
+        ("{a.kill.lost vs b.kill.lost vs c.kill.lost}", "compares more than two values"),
+        ("{a.kill.lost / b.kill.lost vs c.kill.lost}", "compares two measures, not ratios"),
     ],
 )
 def test_a_text_that_could_not_be_told_is_refused_before_there_are_any_blocks(

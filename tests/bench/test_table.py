@@ -3,14 +3,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from offloop.bench.experiment import Experiment, find_experiments
+from offloop.bench.experiment import Experiment
 from offloop.bench.table import ArmTable, fill
-from tests.bench.support import EXPERIMENTS
+from tests.bench.support import measured, shipped
 
 TABLE: dict[str, Any] = {
     "columns": [
-        {"heading": "ratio", "cell": "{ARM.p99_ms / baseline.p99_ms:.1f}"},
-        {"heading": "CPU", "cell": "{ARM.cpu_s:.2f} s"},
+        {"heading": "ratio", "cell": "{ARM.bystander.p99_ms / baseline.bystander.p99_ms}"},
+        {"heading": "CPU", "cell": "{ARM.report.alone_cpu_s}"},
         {"heading": "takes", "fact": "infrastructure"},
     ],
     "rows": {
@@ -20,9 +20,9 @@ TABLE: dict[str, Any] = {
 }
 
 BLOCK = {
-    "baseline": {"p99_ms": 4.0},
-    "naive": {"p99_ms": 400.0, "cpu_s": 0.5},
-    "fixed": {"p99_ms": 5.0},
+    "baseline": measured({"bystander.p99_ms": 4.0}),
+    "naive": measured({"bystander.p99_ms": 400.0, "report.alone_cpu_s": 0.5}),
+    "fixed": measured({"bystander.p99_ms": 5.0}),
 }
 
 
@@ -35,8 +35,8 @@ def test_a_table_has_a_row_for_each_arm_and_what_was_not_measured_is_empty() -> 
 
     assert filled.headings == ["", "ratio", "CPU", "takes"]
     assert filled.rows == [
-        ["inline", "100.0", "0.50 s", "none"],
-        ["a queue", "1.2", "", "a broker"],
+        ["inline", "100", "0.50 s", "none"],
+        ["a queue", "1.25", "", "a broker"],
     ]
 
 
@@ -45,14 +45,14 @@ def test_an_arm_that_ran_in_one_block_is_shown_by_that_block() -> None:
 
     filled = fill(table(), [BLOCK, later, later])
 
-    assert filled.rows[0] == ["inline", "100.0", "0.50 s", "none"]
+    assert filled.rows[0] == ["inline", "100", "0.50 s", "none"]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"columns": [{"heading": "x"}]}, "either a `cell` or a `fact`"),
-        ({"columns": [{"heading": "x", "cell": "{ARM.x:d}"}]}, "format code 'd'"),
+        ({"columns": [{"heading": "x", "cell": "{ARM.a.p98_ms}"}]}, "the nearest is p99_ms"),
         ({"columns": [{"heading": "x", "cell": "{ARM}"}]}, "is not a measure"),
         (
             {"columns": TABLE["columns"][:2]},
@@ -69,15 +69,9 @@ def test_a_table_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: 
     assert said in str(refused.value)
 
 
-def ladder() -> Experiment:
-    found = find_experiments(EXPERIMENTS, ("ladder",))["ladder"]
-    assert isinstance(found, Experiment)
-    return found
-
-
 def test_a_row_is_about_an_arm() -> None:
-    experiment = ladder().model_dump(exclude_none=True)
-    experiment["table"]["rows"]["nobody"] = experiment["table"]["rows"]["naive"]
+    experiment = shipped("ladder").model_dump(exclude_none=True)
+    experiment["table"]["rows"]["mine"] = experiment["table"]["rows"]["naive"]
 
-    with pytest.raises(ValidationError, match=r"table\.rows\.nobody is about no arm"):
+    with pytest.raises(ValidationError, match=r"table\.rows\.mine is about no arm"):
         Experiment.model_validate(experiment)

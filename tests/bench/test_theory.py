@@ -1,4 +1,4 @@
-from bisect import bisect_right
+from collections.abc import Sequence
 from math import sqrt
 from random import Random
 
@@ -7,60 +7,89 @@ import pytest
 from offloop.bench.theory import (
     FORMULAS,
     Given,
-    blocked_loop_p99_ms,
+    blocked_loop_waits_ms,
     growth_per_s,
     longest_wait_ms,
 )
 from offloop.load.percentiles import nearest_rank
+from offloop.measuring.combining import in_block
+from offloop.measuring.values import Recorded
 
-#: Bystanders of one simulation.
+#: Bystanders of one simulation, and reports.
 COUNT = 40_000
 
 
-def simulated_waits_s(blocked_s: float, rate: float, seed: int) -> list[float]:
-    """Wait of bystanders, which take no time themselves, for a loop that reports block.
+def simulated_waits_ms(stalls_s: Sequence[float], rate: float, seed: int) -> list[float]:
+    """Waits of bystanders, which take no time themselves, for a loop that reports block.
 
-    They are served in the order of their arrival, as soon as no report is being built.
+    They are served in the order of their arrival, as soon as no report is being built. Reports come
+    evenly, and take one of these times each, at random.
     """
     random = Random(seed)  # noqa: S311 - a simulation, not a secret
-    period_s = 1 / rate
-    phase_s = period_s * random.random()
-    begins = [phase_s + number * period_s for number in range(-1, COUNT // 100)]
-    length_s = begins[-1]
+    reports = [(number / rate, random.choice(stalls_s)) for number in range(COUNT)]
     waits = []
     for _ in range(COUNT):
-        at_s = length_s * random.random()
-        begin_s = begins[bisect_right(begins, at_s) - 1]
-        waits.append(max(0.0, begin_s + blocked_s - at_s))
-    return waits
+        at_s = COUNT / rate * random.random()
+        begin_s, stall_s = reports[int(at_s * rate)]
+        waits.append(1000 * max(0.0, begin_s + stall_s - at_s))
+    return sorted(waits)
 
 
-@pytest.mark.parametrize("blocked_s", [0.05, 0.6, 3.0])
-@pytest.mark.parametrize("utilisation", [0.05, 0.2, 0.5, 0.8])
-def test_the_formula_agrees_with_a_simulation_as_well_as_its_sample_allows(
-    blocked_s: float, utilisation: float
+def p99_ms(waits: Sequence[float]) -> float:
+    found = nearest_rank(waits, 99)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("stalls_s", [(0.6,), (0.55, 0.6, 0.65), (0.1, 0.2, 1.0), (3.0, 0.05)])
+@pytest.mark.parametrize("longest_utilisation", [0.05, 0.2, 0.5, 0.95])
+def test_the_predicted_waits_agree_with_a_simulation(
+    stalls_s: tuple[float, ...], longest_utilisation: float
 ) -> None:
-    rate = utilisation / blocked_s
-    waits = simulated_waits_s(blocked_s, rate, seed=1)
+    # The longest one has to be over before the next one begins.
+    rate = longest_utilisation / max(stalls_s)
+    predicted = blocked_loop_waits_ms(stalls_s, rate)
+    simulated = simulated_waits_ms(stalls_s, rate, seed=1)
 
-    simulated_ms = 1000 * (nearest_rank(sorted(waits), 99) or 0.0)
+    for wait_ms in (1, 10, 50, 1000 * min(stalls_s), 900 * max(stalls_s)):
+        shares = [
+            sum(each > wait_ms for each in waits) / len(waits) for waits in (predicted, simulated)
+        ]
+        # The standard error of a share, and that of the stalls that were drawn; and one quantile.
+        error = 4 * 2 * sqrt(max(shares) / COUNT) + 1 / len(predicted)
+        assert shares[0] == pytest.approx(shares[1], abs=error)
 
-    # The share of waits above the true p99 has the standard error sqrt(0.01 * 0.99 / n), and the
-    # density of waits is rho / S there, which is the rate: four standard errors of the percentile.
-    bound_ms = 4 * 1000 * sqrt(0.01 * 0.99 / COUNT) / rate
-    assert simulated_ms == pytest.approx(blocked_loop_p99_ms(blocked_s, rate), abs=bound_ms)
+
+@pytest.mark.parametrize("stall_s", [0.05, 0.6, 3.0])
+@pytest.mark.parametrize("utilisation", [0.05, 0.2, 0.5, 0.8])
+def test_the_p99_of_reports_of_one_length_has_a_closed_form(
+    stall_s: float, utilisation: float
+) -> None:
+    # Two lengths that are the same are one.
+    for stalls_s in ((stall_s,), (stall_s,) * 3):
+        waits = blocked_loop_waits_ms(stalls_s, utilisation / stall_s)
+
+        closed_ms = 1000 * stall_s * (1 - 0.01 / utilisation)
+        # The quantiles lie half a step off.
+        step_ms = 1000 * stall_s / utilisation / len(waits)
+        assert p99_ms(waits) == pytest.approx(closed_ms, abs=step_ms)
+        assert waits[-1] < 1000 * stall_s
 
 
-def test_a_loop_that_is_blocked_for_less_than_one_percent_of_the_time_has_no_p99_to_speak_of() -> (
+def test_the_share_of_harmed_bystanders_is_that_of_the_time_in_which_they_would_wait_longer() -> (
     None
 ):
-    assert blocked_loop_p99_ms(0.5, 0.02) == 0
-    assert blocked_loop_p99_ms(0.5, 0.01) == 0
-    assert blocked_loop_p99_ms(0.5, 0.021) > 0
+    predicted = Recorded(samples={"ping.response_ms": blocked_loop_waits_ms((0.2, 0.4), 1.0)})
+
+    # A report holds the loop for more than 10 ms during all but its last 10 ms.
+    assert in_block("ping.harmed_share", predicted) == pytest.approx(0.3 - 0.01, abs=0.0005)
 
 
-def test_the_p99_is_never_longer_than_a_report() -> None:
-    assert blocked_loop_p99_ms(0.5, 1.99) < 500
+@pytest.mark.parametrize(("rate", "waits"), [(0.01, False), (0.02, False), (0.022, True)])
+def test_a_loop_that_is_blocked_for_less_than_one_percent_of_the_time_has_no_p99_to_speak_of(
+    rate: float, waits: bool
+) -> None:
+    assert (p99_ms(blocked_loop_waits_ms((0.5,), rate)) > 0) is waits
 
 
 def simulated_queue(
@@ -93,14 +122,14 @@ def test_a_queue_that_keeps_up_does_not_grow() -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 10])
-def test_nobody_who_is_accepted_waits_longer_than_the_limit_says_and_somebody_nearly_that_long(
+def test_the_longest_wait_of_an_accepted_job_is_nearly_as_long_as_the_limit_allows(
     limit: int,
 ) -> None:
     _, waits_s = simulated_queue(per_second=23, drain_per_s=10, seconds=20, limit=limit)
 
     longest_ms = longest_wait_ms(limit, 10)
     assert 1000 * max(waits_s) <= longest_ms + 1e-6
-    # Whoever is accepted finds the job at work begun up to one interval between orders ago.
+    # The job at work may have begun one interval between orders before the last one was accepted.
     assert 1000 * max(waits_s) >= longest_ms - 1000 / 10
 
 

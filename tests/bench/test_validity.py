@@ -1,26 +1,27 @@
 import pytest
 
-from offloop.bench.calm import TAKEN
 from offloop.bench.events import Event
 from offloop.bench.experiment import Experiment
 from offloop.bench.validity import (
     CPU_FACTOR,
-    MAX_TAKEN,
+    MAX_LAG_SHARE,
     MAX_UTILISATION,
     Digests,
-    calibration_ours,
-    machine_ours,
+    enough_quiet_blocks,
     validity,
 )
-from offloop.bench.verdicts import Judged
+from offloop.load.log import DISPATCH_LAG_LIMIT_MS
+from offloop.measuring.values import Block
+from offloop.measuring.verdicts import Judged
 from tests.bench.support import (
     NO_QUEUES,
     REPORTS,
     SAME_BYTES,
-    Block,
+    Values,
     block,
     failed_checks,
     loop_blocking,
+    measured,
     shipped,
 )
 
@@ -49,27 +50,33 @@ def test_without_any_block_nothing_is_valid() -> None:
     assert not [judged for judged in checks if judged.ok is not None]
 
 
-@pytest.mark.parametrize("arm", ARMS)
-def test_a_generator_that_is_late_makes_an_arm_invalid(arm: str) -> None:
-    late = block(**{arm: {"bystander.dispatch_lag_p99_ms": 10.1}})
+@pytest.mark.parametrize(("arm", "p99_ms"), [("baseline", 4.0), ("naive", 580.0), ("fixed", 5.0)])
+def test_the_generator_may_be_late_by_a_share_of_what_is_judged(arm: str, p99_ms: float) -> None:
+    limit_ms = min(MAX_LAG_SHARE * p99_ms, DISPATCH_LAG_LIMIT_MS)
+    on_time, late = (
+        block(**{arm: {"bystander.dispatch_lag_p99_ms": lag_ms}})
+        for lag_ms in (limit_ms, limit_ms + 0.1)
+    )
 
     failed = failed_checks([late, late])
 
+    assert not failed_checks([on_time, on_time])
     assert list(failed) == [f"{arm}_bystander_dispatched"]
-    assert failed[f"{arm}_bystander_dispatched"].observed == 10.1
+    found = failed[f"{arm}_bystander_dispatched"]
+    assert (found.observed, found.limit) == (limit_ms + 0.1, limit_ms)
 
 
 @pytest.mark.parametrize("arm", ["naive", "fixed"])
-def test_a_generator_that_is_late_with_reports_makes_an_arm_invalid(arm: str) -> None:
-    late = block(**{arm: {"report.dispatch_lag_p90_ms": 50.0}})
+def test_the_generator_may_be_late_with_one_in_ten_of_a_few_reports_and_no_more(
+    arm: str,
+) -> None:
+    one, some = (
+        block(**{arm: {"report.dispatch_lag_ms": (1.0,) * (10 - late) + (50.0,) * late}})
+        for late in (1, 2)
+    )
 
-    assert list(failed_checks([late, late])) == [f"{arm}_report_dispatched"]
-
-
-def test_one_late_request_of_a_few_makes_nothing_invalid() -> None:
-    late = block(naive={"report.dispatch_lag_p99_ms": 50.0})
-
-    assert not failed_checks([late, late])
+    assert not failed_checks([one, one])
+    assert list(failed_checks([some, some])) == [f"{arm}_report_dispatched"]
 
 
 @pytest.mark.parametrize("arm", ARMS)
@@ -182,41 +189,14 @@ def test_how_many_requests_there_were_is_unknown_if_one_block_does_not_say() -> 
     assert failed["fixed_bystander_sent"].ok is None
 
 
-def test_a_host_that_gave_the_machine_to_others_in_most_blocks_makes_the_run_invalid() -> None:
-    stolen = block(fixed={"machine.taken_share": MAX_TAKEN + 0.01})
-    ours = block(fixed={"machine.taken_share": 0.0})
+@pytest.mark.parametrize(("judged_blocks", "ok"), [([0, 2, 3], True), ([0, 2], False), ([], False)])
+def test_as_many_undisturbed_blocks_as_were_planned_make_a_run_valid(
+    judged_blocks: list[int], ok: bool
+) -> None:
+    found = enough_quiet_blocks(judged_blocks, planned=3)
 
-    assert list(failed_checks([stolen, stolen, ours])) == ["machine_ours"]
-    assert not failed_checks([stolen, ours, ours])
-
-
-def test_a_machine_that_does_not_tell_of_its_host_is_not_held_against_the_run() -> None:
-    assert "machine_ours" not in [
-        judged.id for judged in validity(loop_blocking(), [block()], SAME_BYTES, NO_QUEUES)
-    ]
-
-
-def test_what_was_taken_from_an_arm_that_is_shown_once_is_not_held_against_the_run() -> None:
-    ours = {arm: {TAKEN: 0.0} for arm in ARMS}
-    stolen = {arm: {TAKEN: 2 * MAX_TAKEN} for arm in ARMS}
-    once = {"once": {TAKEN: 2 * MAX_TAKEN}}
-
-    def ok(*blocks: dict[str, dict[str, float]]) -> list[bool | None]:
-        return [judged.ok for judged in machine_ours(blocks)]
-
-    assert ok({**ours, **once}, ours) == [True]
-    # The block that it ran in may have been left out.
-    assert ok(once, ours, ours) == [True]
-    assert ok(once, stolen, stolen) == [False]
-
-
-def test_a_calibration_has_to_be_left_to_the_run_as_blocks_have_to() -> None:
-    def ok(taken: float | None) -> list[bool | None]:
-        return [judged.ok for judged in calibration_ours(taken)]
-
-    assert ok(MAX_TAKEN) == [True]
-    assert ok(MAX_TAKEN * 1.01) == [False]
-    assert ok(None) == []
+    assert (found.observed, found.ok) == (len(judged_blocks), ok)
+    assert "less than 5% of the machine" in found.measure
 
 
 def test_where_overload_is_the_question_naive_may_be_overloaded_and_leave_work_undone() -> None:
@@ -234,7 +214,7 @@ def test_where_overload_is_the_question_naive_may_be_overloaded_and_leave_work_u
     assert {judged.id for judged in checks} >= {"fixed_report_finished", "report_same_bytes"}
 
 
-def test_a_p99_that_nobody_judges_may_rest_on_few_requests() -> None:
+def test_a_p99_that_is_not_judged_may_rest_on_few_requests() -> None:
     median_only = [
         expectation.model_copy(update={"measure": expectation.measure.replace("p99", "p50")})
         for expectation in loop_blocking().expect
@@ -255,7 +235,7 @@ def test_an_event_has_to_happen_in_every_block_of_every_arm_that_has_what_it_is_
         {"id": "freeze", "do": "pause", "what": "broker", "at_s": 1.0, "for_s": 0.5}
     )
     experiment = loop_blocking().model_copy(update={"events": (freeze,)})
-    once: dict[str, float | None] = {"freeze.at_ms": 1000.0}
+    once = {"freeze.at_ms": 1000.0}
     both, one = block(baseline=once, fixed=once), block(baseline=once)
 
     def not_happened(blocks: list[Block]) -> list[str]:
@@ -279,7 +259,9 @@ def test_slots_are_overloaded_by_the_work_of_all_the_queues_that_they_share(
         "long.run_p50_ms": 1000 * long_s,
     }
 
-    checks = validity(experiment, [{"naive": naive}], {}, {"short": "short", "long": "long"})
+    checks = validity(
+        experiment, [{"naive": measured(naive)}], {}, {"short": "short", "long": "long"}
+    )
 
     (found,) = [judged for judged in checks if judged.id == "naive_not_overloaded"]
     assert found.observed == pytest.approx((8 * 0.05 + 0.4 * long_s) / 2)
@@ -289,7 +271,7 @@ def test_slots_are_overloaded_by_the_work_of_all_the_queues_that_they_share(
 def test_how_busy_slots_are_is_not_known_while_it_is_not_known_which_ones() -> None:
     experiment = shipped("slow_job_starvation")
 
-    checks = validity(experiment, [{"naive": {}}], {}, {})
+    checks = validity(experiment, [{"naive": measured({})}], {}, {})
 
     (found,) = [judged for judged in checks if judged.id == "naive_not_overloaded"]
     assert found.ok is None
@@ -341,7 +323,7 @@ def test_the_arms_that_are_left_still_have_to_build_the_same() -> None:
     assert unsound(expecting("naive.files.partial"), [block()], differing) == ["report_same_bytes"]
 
 
-def test_where_nobody_finished_anything_the_same_bytes_were_not_shown() -> None:
+def test_where_no_arm_finished_a_report_the_same_bytes_were_not_shown() -> None:
     both = expecting("naive.jobs.lost / fixed.jobs.lost")
 
     assert unsound(both, [block()], {}) == ["report_same_bytes"]
@@ -373,8 +355,8 @@ def test_what_is_ordered_again_keeps_a_tier_busy_too() -> None:
     room = MAX_UTILISATION * 2 * stream.lasts_s(once.load.duration_s) * 1000
     naive = {"report.offered": 10, "report.again.offered": 10, "report.run_p50_ms": room / 20}
 
-    def busy(measures: dict[str, float]) -> bool | None:
-        checks = validity(once, [{"naive": measures}], {}, {"report": "long"})
+    def busy(values: Values) -> bool | None:
+        checks = validity(once, [{"naive": measured(values)}], {}, {"report": "long"})
         return next(judged.ok for judged in checks if judged.id == "naive_not_overloaded")
 
     assert busy(naive) is True
@@ -386,16 +368,16 @@ def test_what_is_ordered_again_keeps_a_tier_busy_too() -> None:
 def outlasting(cpu_ms: float | None) -> list[Judged]:
     """The check whether the longest report takes longer than a timeout of 2 s, if there is one."""
     experiment = shipped("worker_starvation")
-    measured = {
-        "naive": {"api.timeout_ms": 2000.0},
-        "fixed": {"report.cpu_ms": 700.0, **({"giant.cpu_ms": cpu_ms} if cpu_ms else {})},
+    found = {
+        "naive": measured({"api.timeout_ms": 2000.0}),
+        "fixed": measured({"report.cpu_ms": 700.0, "giant.cpu_ms": cpu_ms}),
     }
-    checks = validity(experiment, [measured], {}, {})
+    checks = validity(experiment, [found], {}, {})
     return [judged for judged in checks if judged.id == "naive_outlasts_timeout"]
 
 
 @pytest.mark.parametrize(("cpu_ms", "ok"), [(3100.0, True), (2900.0, False), (None, False)])
-def test_where_a_server_is_to_kill_somebody_there_has_to_be_work_that_is_long_enough(
+def test_a_server_that_is_to_kill_a_worker_needs_a_report_that_takes_long_enough(
     cpu_ms: float | None, ok: bool
 ) -> None:
     (found,) = outlasting(cpu_ms)
@@ -405,7 +387,7 @@ def test_where_a_server_is_to_kill_somebody_there_has_to_be_work_that_is_long_en
     assert "SCALE=0.2" in found.why
 
 
-def test_where_no_server_is_to_kill_anybody_work_may_be_as_short_as_it_likes() -> None:
+def test_where_no_server_is_to_kill_a_worker_reports_may_be_short() -> None:
     checks = validity(loop_blocking(), [block()], SAME_BYTES, NO_QUEUES)
 
     assert not [judged for judged in checks if judged.id == "naive_outlasts_timeout"]
@@ -422,7 +404,7 @@ def test_several_processes_share_what_is_built_in_requests_while_orders_come() -
         "giant.run_p50_ms": 30_000.0,
     }
 
-    checks = validity(experiment, [{"naive": naive}], {}, {"report": None})
+    checks = validity(experiment, [{"naive": measured(naive)}], {}, {"report": None})
 
     (found,) = [judged for judged in checks if judged.id == "naive_not_overloaded"]
     assert orders_s < experiment.load.duration_s

@@ -1,4 +1,4 @@
-"""What is said to somebody who types something wrong, or wants to know what to type."""
+"""Usage errors and help: each says what to type instead."""
 
 import re
 
@@ -32,6 +32,7 @@ def test_an_unknown_experiment_is_named_beside_those_there_are() -> None:
         (["bench", "--blokcs", "3"], "No such option: --blokcs"),
         (["bench", "--blocks", "0"], "'--blocks': Input should be greater than or equal to 2"),
         (["bench", "--blocks", "many"], "'--blocks': Input should be a valid integer"),
+        (["bench", "--if-busy", "wait"], "'wait' is not one of 'go-on', 'stop'"),
         (["bench", "--all", "loop_blocking"], "--all: name experiments, or say --all, not both"),
         (["bnech"], "No such command 'bnech'"),
     ],
@@ -108,7 +109,7 @@ def test_the_version_is_that_of_the_package() -> None:
     [
         ([], ["stalls", "Start with: offloop bench", "bench", "list", "preflight", "load"]),
         (["bench"], ["0 pass, 1 fail, 2 usage or tool error, 3 no verdict", "130 interrupted",
-                     "--quick", "--blocks", "--seed", "--json", "--all", "runs/latest",
+                     "--quick", "--blocks", "--seed", "--json", "--all", "--if-busy", "runs/latest",
                      "Without any: the headline ones"]),
         (["list"], ["List the experiments"]),
         (["preflight"], ["what each lack means"]),

@@ -1,13 +1,17 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
+from math import inf
+from statistics import median
 from typing import Any
 
 import pytest
 
 from tests.cli.checkout import BENCH_HANG_S, make_checkout
 
-Bench = Callable[[str], dict[str, Any]]
+Json = dict[str, Any]
+
+Bench = Callable[[str], Json]
 
 
 @pytest.fixture(scope="session")
@@ -16,19 +20,27 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     checkout = make_checkout(tmp_path_factory.mktemp("lessons") / "checkout")
 
     @cache
-    def run(slug: str) -> dict[str, Any]:
+    def run(slug: str) -> Json:
         done = checkout.run("bench", slug, "--quick", "--json", hang_s=BENCH_HANG_S)
         # On a busy machine there need not be a verdict; the lesson has to be there all the same.
         assert done.returncode in {0, 1, 3}, done.stderr
-        printed: dict[str, Any] = json.loads(done.stdout)
+        printed: Json = json.loads(done.stdout)
         assert printed == checkout.latest()
         return printed
 
     return run
 
 
+@pytest.fixture(scope="module")
+def experiment(bench: Bench, request: pytest.FixtureRequest) -> Json:
+    """What a run of the experiment after which the test file is named found."""
+    slug = request.module.__name__.rpartition("test_")[2]
+    found: Json = bench(slug)["experiments"][slug]
+    return found
+
+
 @pytest.fixture
-def at_work(experiment: dict[str, Any]) -> set[tuple[str, str]]:
+def at_work(experiment: Json) -> set[tuple[str, str]]:
     """The arms and processes in which evidence found the work itself; without any, skip."""
     if experiment["evidence_missing"]:
         pytest.skip(experiment["evidence_missing"])
@@ -37,3 +49,28 @@ def at_work(experiment: dict[str, Any]) -> set[tuple[str, str]]:
         for each in experiment["evidence"]
         if each["file"].startswith(("reports/", "naive_app/"))
     }
+
+
+def in_blocks(experiment: Json, arm: str, measure: str) -> list[float]:
+    """A measure of each block that has the arm, disturbed or not; infinite for what never came."""
+    found = [block[arm][measure] for block in experiment["blocks"] if arm in block]
+    return [inf if value is None else value for value in found]
+
+
+def ratio(experiment: Json, term: str, other: str) -> float:
+    """One `ARM.MEASURE` over another, block by block, the median."""
+    arm, _, measure = term.partition(".")
+    other_arm, _, other_measure = other.partition(".")
+    both = {"blocks": [each for each in experiment["blocks"] if {arm, other_arm} <= each.keys()]}
+    return median_ratio(in_blocks(both, arm, measure), in_blocks(both, other_arm, other_measure))
+
+
+def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
+    return median([one / other for one, other in zip(values, others, strict=True)])
+
+
+def assert_passed(experiment: Json, *checks: str) -> None:
+    """The measurement was valid, as far as these checks go."""
+    found = {check["id"]: check for check in experiment["validity"]}
+    for check in checks:
+        assert found[check]["ok"], found[check]

@@ -3,12 +3,9 @@
 These fail when a low rung stops hurting, and when a high one starts to.
 """
 
-from statistics import median
-from typing import Any
-
 import pytest
 
-from tests.lessons.conftest import Bench
+from tests.lessons.conftest import Json, in_blocks, ratio
 
 pytestmark = pytest.mark.slow
 
@@ -18,49 +15,29 @@ P99 = "before:kill.bystander.p99_ms"
 PROMISING = ("background_async", "background_sync")
 
 
-@pytest.fixture(scope="module")
-def experiment(bench: Bench) -> dict[str, Any]:
-    found: dict[str, Any] = bench("ladder")["experiments"]["ladder"]
-    return found
-
-
-def beside_the_baseline(experiment: dict[str, Any], arm: str) -> float:
-    """The p99 of bystanders over that of the baseline, block by block, the median."""
-    ratios: list[float] = [
-        block[arm][P99] / block["baseline"]["bystander.p99_ms"]
-        for block in experiment["blocks"]
-        if arm in block
-    ]
-    return median(ratios)
-
-
-def test_the_lowest_rung_stalls_the_others_and_the_highest_does_not(
-    experiment: dict[str, Any],
+def test_the_lowest_rung_stalls_bystanders_and_the_highest_does_not(
+    experiment: Json,
 ) -> None:
-    naive, fixed = (beside_the_baseline(experiment, arm) for arm in ("naive", "fixed"))
-
-    assert naive / fixed >= 8
+    assert ratio(experiment, f"naive.{P99}", f"fixed.{P99}") >= 8
 
 
-def test_a_request_that_only_waits_stalls_nobody(experiment: dict[str, Any]) -> None:
-    assert beside_the_baseline(experiment, "awaited") <= 6
+def test_a_request_that_only_waits_stalls_no_bystander(experiment: Json) -> None:
+    assert ratio(experiment, f"awaited.{P99}", "baseline.bystander.p99_ms") <= 6
 
 
-def test_computing_on_the_loop_stalls_the_others_whenever_it_is_done(
-    experiment: dict[str, Any],
+def test_computing_on_the_loop_stalls_bystanders_whenever_it_is_done(
+    experiment: Json,
 ) -> None:
-    other_processes = beside_the_baseline(experiment, "process_pool")
-
-    assert beside_the_baseline(experiment, "background_async") >= 3 * other_processes
+    assert ratio(experiment, f"background_async.{P99}", f"process_pool.{P99}") >= 3
 
 
 @pytest.mark.parametrize("arm", PROMISING)
-def test_what_is_promised_from_memory_is_lost_with_it(experiment: dict[str, Any], arm: str) -> None:
+def test_what_is_promised_from_memory_is_lost_with_it(experiment: Json, arm: str) -> None:
     assert experiment["arms"][arm]["kill.lost"] >= 1
 
 
 def test_only_a_queue_keeps_an_order_that_the_api_was_killed_over(
-    experiment: dict[str, Any],
+    experiment: Json,
 ) -> None:
     undone = {
         arm: measures["kill.undone"]
@@ -71,11 +48,11 @@ def test_only_a_queue_keeps_an_order_that_the_api_was_killed_over(
     assert {arm for arm, orders in undone.items() if not orders} == {"fixed"}
 
 
-def test_what_was_queued_is_never_lost(experiment: dict[str, Any]) -> None:
-    assert max(block["fixed"]["jobs.lost"] for block in experiment["blocks"]) == 0
+def test_what_was_queued_is_never_lost(experiment: Json) -> None:
+    assert max(in_blocks(experiment, "fixed", "jobs.lost")) == 0
 
 
-def test_every_rung_has_a_row_in_which_little_is_empty(experiment: dict[str, Any]) -> None:
+def test_every_rung_has_a_row_in_which_little_is_empty(experiment: Json) -> None:
     table = experiment["table"]
 
     assert len(table["rows"]) == len(experiment["arms"]) - 1  # no row for the baseline
@@ -83,8 +60,3 @@ def test_every_rung_has_a_row_in_which_little_is_empty(experiment: dict[str, Any
         # The CPU time of a report is not known everywhere, and a rung that takes long to start may
         # not be there in time for being asked to end.
         assert cells.count("") <= 2, name
-
-
-def test_everything_that_is_told_was_measured(experiment: dict[str, Any]) -> None:
-    assert experiment["error"] is None
-    assert "(not measured)" not in experiment["gain"] + experiment["price"]

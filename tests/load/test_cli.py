@@ -90,4 +90,7 @@ def test_failures_are_counted_by_kind_and_do_not_change_the_exit_code(
 
     assert code == 0
     assert "20 x status 503" in output
-    assert "Failed requests count as answered at the deadline, 2 s after the start" in output
+    assert "The answer of a failed request never came" in output
+    (row,) = [line for line in output.splitlines() if "response time (from due)" in line]
+    assert row.count("never") == 5
+    assert "response time, succeeded" in output

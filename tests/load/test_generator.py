@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from offloop.load.generator import Generator, GeneratorError, start_process
-from offloop.load.log import RequestLog
+from offloop.load.log import NEVER, RequestLog
 from offloop.load.plan import Plan, Stream
 from offloop.load.protocol import Progress
 from offloop.load.records import UNANSWERED, RequestRow
@@ -78,7 +78,7 @@ def test_an_answer_that_never_comes_is_counted_and_not_waited_for(
     figures = log.summary()["r"]
     assert (figures.offered, figures.sent, figures.answered, figures.failed) == (2, 2, 0, 2)
     assert figures.response_ms is not None
-    assert figures.response_ms.max == pytest.approx(log.deadline_s * 1000)
+    assert figures.response_ms.p50 == NEVER
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_clients_take_turns_and_each_keeps_a_connection_of_its_own(
     assert 4 <= connections_seen(odd_server) - before - 1 < len(due_s)
 
 
-def test_whoever_finds_a_client_s_connection_taken_opens_another_one_for_it(
+def test_where_a_client_s_connection_is_taken_another_one_is_opened_for_it(
     generator: Generator, odd_server: str, tmp_path: Path
 ) -> None:
     before = connections_seen(odd_server)

@@ -1,10 +1,11 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from offloop.load.log import RequestLog, summarise
+from offloop.load.log import NEVER, RequestLog, summarise
 from offloop.load.records import (
     REFUSALS_FILE,
     REPORTS_FILE,
@@ -15,8 +16,6 @@ from offloop.load.records import (
     RequestRow,
     write_rows,
 )
-
-DEADLINE_S = 20.0
 
 
 def answered(due_s: float, took_s: float = 0.01, lag_s: float = 0.001) -> RequestRow:
@@ -37,11 +36,11 @@ def unsent(due_s: float) -> RequestRow:
 
 
 def log(*rows: RequestRow) -> RequestLog:
-    return RequestLog(("ping",), 1000.0, DEADLINE_S, list(rows), [], cpu_s=0.5)
+    return RequestLog(("ping",), 1000.0, 20.0, list(rows), [], cpu_s=0.5)
 
 
 def test_response_time_counts_from_due_and_service_time_from_sent() -> None:
-    figures = summarise([answered(1.0, took_s=0.01, lag_s=0.5)], DEADLINE_S)
+    figures = summarise([answered(1.0, took_s=0.01, lag_s=0.5)])
 
     assert figures.response_ms is not None
     assert figures.service_ms is not None
@@ -52,42 +51,41 @@ def test_response_time_counts_from_due_and_service_time_from_sent() -> None:
 
 
 @pytest.mark.parametrize("failing", [refused, unanswered, unsent])
-def test_a_failed_request_counts_as_answered_at_the_deadline(failing: object) -> None:
-    assert callable(failing)
-    rows = [answered(1.0) for _ in range(98)] + [failing(1.0), failing(2.0)]
+def test_a_failed_request_is_slower_than_every_other_and_not_among_the_succeeded(
+    failing: Callable[[float], RequestRow],
+) -> None:
+    figures = summarise([answered(1.0) for _ in range(98)] + [failing(1.0), failing(2.0)])
 
-    figures = summarise(rows, DEADLINE_S)
-
-    assert figures.offered == 100
-    assert figures.failed == 2
+    assert (figures.offered, figures.failed) == (100, 2)
     assert figures.response_ms is not None
+    assert figures.succeeded_ms is not None
     assert figures.response_ms.p95 == pytest.approx(11)
-    assert figures.response_ms.p99 == pytest.approx(18_000)
-    assert figures.response_ms.max == pytest.approx(19_000)
+    assert figures.response_ms.p99 == figures.response_ms.max == NEVER
+    assert figures.succeeded_ms.max == pytest.approx(11)
 
 
 def test_sent_and_answered_count_what_happened_whether_or_not_it_was_right() -> None:
-    figures = summarise([answered(1), refused(1), unanswered(1), unsent(1)], DEADLINE_S)
+    figures = summarise([answered(1), refused(1), unanswered(1), unsent(1)])
 
     assert (figures.offered, figures.sent, figures.answered, figures.failed) == (4, 3, 2, 3)
 
 
 def test_an_unsent_request_says_that_the_schedule_was_not_kept() -> None:
-    broken = summarise([answered(1), unsent(1)], DEADLINE_S).broken_schedule()
+    broken = summarise([answered(1), unsent(1)]).broken_schedule()
 
     assert broken == "only 1 of 2 due requests were sent"
 
 
 def test_late_requests_say_that_the_schedule_was_not_kept() -> None:
-    late = summarise([answered(1, lag_s=0.011)], DEADLINE_S)
-    in_time = summarise([answered(1, lag_s=0.009)], DEADLINE_S)
+    late = summarise([answered(1, lag_s=0.011)])
+    in_time = summarise([answered(1, lag_s=0.009)])
 
     assert "dispatch lag 11.0 ms, limit 10 ms" in (late.broken_schedule() or "")
     assert in_time.broken_schedule() is None
 
 
 def test_a_slow_server_does_not_break_the_schedule() -> None:
-    assert summarise([answered(1, took_s=5), refused(1)], DEADLINE_S).broken_schedule() is None
+    assert summarise([answered(1, took_s=5), refused(1)]).broken_schedule() is None
 
 
 def test_a_stream_without_requests_has_no_percentiles() -> None:
@@ -95,6 +93,7 @@ def test_a_stream_without_requests_has_no_percentiles() -> None:
 
     assert figures.offered == 0
     assert figures.response_ms is figures.service_ms is figures.dispatch_lag_ms is None
+    assert figures.succeeded_ms is None
 
 
 def test_a_phase_has_the_requests_that_were_due_in_it() -> None:
@@ -124,10 +123,10 @@ def test_the_files_hold_what_was_recorded(tmp_path: Path) -> None:
     assert lines[4] == "ping,4.000000,,,,,unanswered"
 
 
-def test_the_summary_has_a_key_for_each_name(tmp_path: Path) -> None:
-    log(answered(1)).write_summary(tmp_path)
+def test_the_summary_has_a_key_for_each_name_and_null_for_what_never_came(tmp_path: Path) -> None:
+    log(answered(1), refused(2)).write_summary(tmp_path)
 
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = json.loads((tmp_path / "summary.json").read_text(), parse_constant=pytest.fail)
 
     assert summary["schema"] == "offloop.load/1"
     assert summary["start_monotonic_s"] == 1000.0
@@ -139,8 +138,11 @@ def test_the_summary_has_a_key_for_each_name(tmp_path: Path) -> None:
         "response_ms",
         "service_ms",
         "dispatch_lag_ms",
+        "succeeded_ms",
     }
     assert set(summary["ping"]["response_ms"]) == {"p50", "p90", "p95", "p99", "max"}
+    assert summary["ping"]["response_ms"]["max"] is None
+    assert summary["ping"]["succeeded_ms"]["max"] == pytest.approx(11)
 
 
 def test_a_log_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-from offloop.bench.results import ExperimentResult
+from offloop.bench.results import Detail, ExperimentResult
 from offloop.bench.table import FilledTable
-from offloop.bench.verdicts import Verdict
+from offloop.measuring.verdicts import Status, Verdict
 from offloop.pages.table import shown
 
 OWN = FilledTable(headings=["", "ratio"], rows=[["inline", "100.0"]])
@@ -12,6 +12,7 @@ def result(table: FilledTable | None) -> ExperimentResult:
         title="",
         load={},
         arms={"naive": {"stack.processes": 2.0}},
+        details={"naive": {"stack.processes": Detail(status=Status.MEASURED, n=1)}},
         blocks=[{"naive": {}}],
         judged_blocks=[0],
         table=table,
@@ -21,7 +22,7 @@ def result(table: FilledTable | None) -> ExperimentResult:
 def test_without_a_table_of_its_own_an_experiment_shows_every_measure() -> None:
     found = shown(result(None))
 
-    assert found.headings == ["median of 1 blocks", "naive"]
+    assert found.headings == ["1 block", "naive"]
     assert found.rows == [["processes", "2"]]
     assert found.figures
 
@@ -29,6 +30,6 @@ def test_without_a_table_of_its_own_an_experiment_shows_every_measure() -> None:
 def test_with_a_table_of_its_own_it_shows_that_alone() -> None:
     found = shown(result(OWN))
 
-    assert found.headings == ["median of 1 blocks", "ratio"]
+    assert found.headings == ["1 block", "ratio"]
     assert found.rows == [["inline", "100.0"]]
     assert not found.figures

@@ -2,14 +2,16 @@ import io
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 
 import pytest
 from rich.console import Console
 
-from offloop.bench.results import ExperimentResult, Run
-from offloop.bench.verdicts import Verdict
+from offloop.bench.evidence import said
+from offloop.bench.results import ExperimentResult, Noise, Run
 from offloop.load.protocol import Progress
-from offloop.pages.terminal import Terminal, overview
+from offloop.measuring.verdicts import Judged, Verdict, judged
+from offloop.pages.terminal import Terminal, observed, overview
 from tests.bench.support import block, loop_blocking, result, shipped
 
 Show = Callable[[ExperimentResult], str]
@@ -36,13 +38,14 @@ def show(console: Console, out: io.StringIO) -> Show:
     return shown
 
 
-def new_run(**experiments: ExperimentResult) -> Run:
+def new_run(*, quick: bool = False, **experiments: ExperimentResult) -> Run:
     return Run(
         started_at=datetime.now(UTC),
         machine={"processor": "abacus", "cores": 2, "python": "3.11.7"},
         versions={},
         git={},
         seed=7,
+        quick=quick,
         wall_s=61.0,
         experiments=experiments,
     )
@@ -67,36 +70,41 @@ def test_every_expectation_is_shown_with_what_was_observed_and_its_limit(show: S
 
     text = show(of)
 
-    for judged in of.expectations:
-        (row,) = [line for line in text.splitlines() if judged.says in line]
-        assert f"{judged.observed:,.2f}" in row
-        assert f"{judged.op} {judged.limit:g}" in row
+    for each in of.expectations:
+        (row,) = [line for line in text.splitlines() if each.says in line]
+        assert observed(each).splitlines()[0] in row
+        assert f"{each.op} {each.limit:g}" in row
         assert row.rstrip().endswith("ok")
 
 
 def test_what_theory_predicted_stands_beside_what_was_measured(show: Show) -> None:
     text = show(result([block(), block()]))
 
-    (row,) = [line for line in text.splitlines() if "bystander p99 " in line]
-    assert row.split()[-8:] == ["4.0", "ms", "580.0", "ms", "5.0", "ms", "588.0", "ms"]
+    (row,) = [line for line in text.splitlines() if "bystander p99  " in line]
+    assert row.split()[-8:] == ["4.00", "ms", "580", "ms", "5.00", "ms", "588", "ms"]
 
 
 def test_what_theory_predicts_is_shown_before_there_is_anything_to_compare_it_with(
     console: Console, out: io.StringIO
 ) -> None:
-    predicted = {"bystander.p99_ms": 588.0}
     before = ExperimentResult(
         verdict=Verdict.NO_VERDICT,
         title="any",
-        load=loop_blocking().load.model_dump(mode="json"),
-        predicted=predicted,
+        load={},
+        before_load={
+            "predicted": {"bystander.p99_ms": 588.0, "queue.wait_max_ms": None},
+            "configured": {"queue.depth_max": 10.0},
+        },
     )
 
     with Terminal(console) as terminal:
         terminal.predicted(before)
-        terminal.predicted(before.model_copy(update={"predicted": {}}))
+        terminal.predicted(before.model_copy(update={"before_load": {}}))
 
-    assert out.getvalue() == "  Predicted, before the load begins: bystander p99 588.0 ms\n"
+    assert out.getvalue().splitlines() == [
+        "  Predicted, before the load begins: bystander.p99_ms 588 ms; queue.wait_max_ms never",
+        "  Configured, before the load begins: queue.depth_max 10",
+    ]
 
 
 def test_a_failed_experiment_shows_which_expectation_is_broken(show: Show) -> None:
@@ -110,15 +118,21 @@ def test_a_failed_experiment_shows_which_expectation_is_broken(show: Show) -> No
 
 
 def test_without_a_verdict_the_reason_is_shown_and_the_gain_is_doubted(show: Show) -> None:
-    late = block(naive={"bystander.dispatch_lag_p99_ms": 25.0})
+    late = block(naive={"bystander.dispatch_lag_p99_ms": 400.0})
+    noise = [
+        Noise(step=f"block {number}", taken_share=number / 10, taken_by=taken_by)
+        for number, taken_by in enumerate([("git",), ("cc1plus", "make"), (), ("[pytest]",)])
+    ]
 
-    text = show(result([late, late]))
+    text = show(result([late, late], noise=noise))
 
     assert "NO VERDICT" in text
     assert "why there is no verdict" in text
     (row,) = [line for line in text.splitlines() if "naive: bystander requests were sent" in line]
-    assert "25.00" in row
-    assert "<= 10" in row
+    assert row.rstrip().endswith("broken")
+    assert "  block 3: 30% of the machine was taken: [pytest]\n" in text
+    assert "  block 2: 20% of the machine was taken: no process can be named\n" in text
+    assert "block 0" not in text
     assert "Not to be relied on: Bystanders waited 116 times less." in text
 
 
@@ -130,9 +144,8 @@ def test_a_measure_that_is_missing_everywhere_has_no_row_and_elsewhere_an_empty_
     text = show(result([one_sided, one_sided]))
 
     (row,) = [line for line in text.splitlines() if "event loop stalls" in line]
-    assert row.split() == ["event", "loop", "stalls", "3"]
-    assert "CPU per report" in text
-    assert "bystander slowest" not in text
+    assert row.split() == ["event", "loop", "stalls", "6"]
+    assert "CPU time of one" not in text
 
 
 def test_an_expectation_that_could_not_be_observed_is_missing_and_not_zero(show: Show) -> None:
@@ -142,13 +155,51 @@ def test_an_expectation_that_could_not_be_observed_is_missing_and_not_zero(show:
 
     rows = [line for line in text.splitlines() if "from the moment a request was sent" in line]
     # Once among the expectations, and once as the reason why there is no verdict.
-    assert [row.split()[-3:] for row in rows] == [["<=", "1.5", "missing"]] * 2
+    assert [row.split()[-3:] for row in rows] == [["<=", "4", "missing"]] * 2
+
+
+def judged_as(value: float | None, **changes: object) -> Judged:
+    return judged("id", "a.kill.lost", value, "<=", 10, "", "").model_copy(update=changes)
+
+
+@pytest.mark.parametrize(
+    ("of", "said"),
+    [
+        (judged_as(9.5), ["9.50"]),
+        (judged_as(9.5, low=7.0, high=12.0), ["9.50", "(7.00 to 12.0)"]),
+        (judged_as(9.5, low=7.0), ["9.50", "(7.00 to unbounded)"]),
+        (judged_as(inf, low=7.0), ["never", "(7.00 to unbounded)"]),
+        (judged_as(inf), ["never"]),
+        (judged_as(None), []),
+        (
+            judged_as(9.5, depends_on="report: S = 0.60 s", typical_second=8.0),
+            ["9.50", "at report: S = 0.60 s", "in a typical second 8.00"],
+        ),
+    ],
+)
+def test_what_was_observed_has_its_interval_and_what_it_depends_on(
+    of: Judged, said: list[str]
+) -> None:
+    assert observed(of).splitlines() == said
+
+
+def test_a_limit_inside_of_the_interval_is_undecided_and_not_missing(show: Show) -> None:
+    between = judged_as(9.5, low=7.0, high=12.0, ok=None, says="about ten")
+
+    text = show(result([block()], verdict=Verdict.NO_VERDICT, expectations=[between]))
+
+    # Once among the expectations, and once as the reason why there is no verdict.
+    rows = [line.split()[-1] for line in text.splitlines() if "about ten" in line]
+    assert rows == ["undecided"] * 2
 
 
 def test_evidence_names_the_function_its_place_and_its_share(show: Show) -> None:
-    text = show(result([block(), block()]))
+    found = result([block(), block()])
 
-    assert "naive spent 48% of its time in summarise (reports/pricing.py:42)" in text
+    text = show(found)
+
+    assert said(found.evidence[0]) in text
+    assert "summarise (reports/pricing.py:42)" in text
 
 
 def test_evidence_that_could_not_be_had_is_explained(show: Show) -> None:
@@ -189,6 +240,21 @@ def test_a_run_of_several_experiments_lists_all_verdicts(
     rows = [line.split() for line in out.getvalue().splitlines()]
     assert ["one", "PASS"] in rows
     assert ["other", "NO", "VERDICT"] in rows
+
+
+def test_a_quick_run_is_marked_with_its_verdict_everywhere(
+    console: Console, out: io.StringIO
+) -> None:
+    found = result([block(), block()])
+
+    with Terminal(console, quick=True) as terminal:
+        terminal.result("loop_blocking", found)
+    overview(console, new_run(quick=True, one=found, other=found), "runs/2026")
+
+    text = out.getvalue()
+    assert "PASS (quick) loop_blocking" in text
+    assert ["one", "PASS", "(quick)"] in [line.split() for line in text.splitlines()]
+    assert "A quick run, of fewer blocks" in text
 
 
 def test_the_question_is_put_before_the_run(console: Console, out: io.StringIO) -> None:

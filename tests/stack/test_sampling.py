@@ -87,7 +87,7 @@ def test_a_process_that_starts_meanwhile_counts_from_the_next_look_on_the_end_at
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no niceness of its own")
-def test_whoever_takes_samples_comes_after_the_apis_and_before_the_workers() -> None:
+def test_the_sampling_thread_comes_after_the_apis_and_before_the_workers() -> None:
     niceness: dict[int, int] = {}
 
     def pids() -> dict[str, list[int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from offloop.bench.experiment import experiment_files
-from offloop.pages.markdown import experiments, renew_experiments
+from offloop.pages.markdown import experiments, renew_experiments, renew_measures
 from offloop.project import project_root
 
 ROOT = project_root()
@@ -21,6 +21,13 @@ def test_the_readme_lists_the_experiments_as_their_files_say() -> None:
 
     assert renew_experiments(readme, EXPERIMENTS) == readme, "run `make readme`"
     assert experiments(EXPERIMENTS) in readme
+
+
+def test_the_reference_of_measures_is_what_the_catalogue_says() -> None:
+    reference = (ROOT / "docs" / "measures.md").read_text()
+
+    assert renew_measures(reference) == reference, "run `make readme`"
+    assert "| `p99_ms` |" in reference
 
 
 def test_every_experiment_has_its_page_and_its_lesson_test() -> None:

@@ -6,33 +6,34 @@ from offloop.telemetry.lag import WindowMaximum, swallowed
 
 
 def test_the_largest_value_counts_until_the_window_has_passed_it() -> None:
-    maximum = WindowMaximum(window_s=10.0)
+    maximum = WindowMaximum(longest_s=10.0)
     maximum.add(0.0, 5.0)
     maximum.add(1.0, 2.0)
     maximum.add(2.0, 3.0)
 
-    assert maximum.read(9.9) == 5.0
-    assert maximum.read(10.0) == 3.0
-    assert maximum.read(11.9) == 3.0
+    assert maximum.read(9.9, 10.0) == 5.0
+    assert maximum.read(10.0, 10.0) == 3.0
+    assert maximum.read(11.9, 10.0) == 3.0
 
 
 def test_an_empty_window_has_no_largest_value() -> None:
-    maximum = WindowMaximum(window_s=1.0)
-    assert maximum.read(0.0) is None
+    maximum = WindowMaximum(longest_s=1.0)
+    assert maximum.read(0.0, 1.0) is None
 
     maximum.add(0.0, 1.0)
 
-    assert maximum.read(1.0) is None
+    assert maximum.read(1.0, 1.0) is None
 
 
 @given(
     steps=st.lists(st.tuples(st.floats(0.0, 5.0), st.floats(0.0, 100.0)), min_size=1),
     wait=st.floats(0.0, 20.0),
+    window_s=st.floats(0.0, 10.0, exclude_min=True),
 )
 def test_it_is_the_maximum_of_what_is_in_the_window(
-    steps: list[tuple[float, float]], wait: float
+    steps: list[tuple[float, float]], wait: float, window_s: float
 ) -> None:
-    maximum, at_s, seen = WindowMaximum(window_s=10.0), 0.0, []
+    maximum, at_s, seen = WindowMaximum(longest_s=10.0), 0.0, []
     for step, value in steps:
         at_s += step
         maximum.add(at_s, value)
@@ -40,8 +41,9 @@ def test_it_is_the_maximum_of_what_is_in_the_window(
 
     now_s = at_s + wait
 
-    inside = [value for when, value in seen if when > now_s - 10.0]
-    assert maximum.read(now_s) == max(inside, default=None)
+    for each_s in (window_s, 10.0):
+        inside = [value for when, value in seen if when > now_s - each_s]
+        assert maximum.read(now_s, each_s) == max(inside, default=None)
 
 
 def test_a_late_heartbeat_counts_for_those_it_swallowed() -> None:

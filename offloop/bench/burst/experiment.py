@@ -6,8 +6,8 @@ from pydantic import Field, PositiveInt, model_validator
 
 from offloop.bench.burst.measures import names
 from offloop.bench.burst.protocol import Executor, Kind
-from offloop.bench.expressions import Expression
 from offloop.bench.question import Name, Question
+from offloop.measuring.verdicts import Expectation
 from offloop.tables import Table
 
 #: The key that tells such an experiment from one with services.
@@ -63,21 +63,14 @@ class BurstExperiment(Question):
         return self
 
     @model_validator(mode="after")
-    def _looks_at_what_there_is(self) -> Self:
-        known = names(self.burst.work)
-        for expectation in self.expect:
-            for term in Expression.parse(expectation.measure).terms:
-                for what, there in ((term.arm, tuple(self.arms)), (term.measure, known)):
-                    if what not in there:
-                        raise ValueError(
-                            f"expectation {expectation.id!r} looks at {term.arm}.{term.measure}, "
-                            f"but there is no {what}; there is {', '.join(there)}"
-                        )
+    def _looks_at_what_will_be_measured(self) -> Self:
+        known = {arm: frozenset(names(self.burst.work)) for arm in self.arms}
+        self.check_measures(known, frozenset(self.judged_arms))
         if once := [name for name in self.judged_arms if self.arms[name].once]:
             raise ValueError(f"arms.{once[0]}.once: an arm that is judged runs in every block")
         return self
 
-    @model_validator(mode="after")
-    def _tells_of_what_there_is(self) -> Self:
-        self.story.check(self.arms, self.judged_arms)
-        return self
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is expected of the arms."""
+        return self.expect

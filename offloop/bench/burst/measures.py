@@ -4,36 +4,27 @@ from collections.abc import Sequence
 from statistics import median
 
 from offloop.bench.burst.protocol import Done, Kind, Times
-from offloop.bench.calm import TAKEN
+from offloop.measuring import catalogue
+from offloop.measuring.catalogue import TAKEN
+from offloop.measuring.values import Recorded
 from offloop.stack.sampling import ResourceSample
 
 _MS = 1000
 
-#: What there is of each kind of work, after its name,
-OF_WORK = ("alone_ms", "burst_ms", "speedup", "cores")
-
-#: and what there is of an arm.
-OF_ARM = (
-    "interpreter.gil",
-    "machine.cpus",
-    TAKEN,
-    "pool.memory_peak_bytes",
-    "pool.start_ms",
-)
-
 
 def names(work: Sequence[Kind]) -> tuple[str, ...]:
     """Return the names of all measures of an arm that does these kinds of work."""
-    return (*(f"{kind}.{what}" for kind in work for what in OF_WORK), *OF_ARM)
+    of_work = (name for kind in work for name in catalogue.names(kind, catalogue.WORK))
+    return (*of_work, *(measure.name for measure in catalogue.POOL), TAKEN)
 
 
-def measure(done: Done, samples: Sequence[ResourceSample], taken: float | None) -> dict[str, float]:
+def measure(done: Done, samples: Sequence[ResourceSample], taken: float | None) -> Recorded:
     """Work out the measures of one arm in one block.
 
     Args:
         done: What the program said.
         samples: The resources of it and its descendants.
-        taken: Share of the machine's CPU time that others had; None if not known.
+        taken: Share of the machine's CPU time that other programs had; None if not known.
     """
     found: dict[str, float] = {}
     for kind, times in done.work.items():
@@ -47,11 +38,11 @@ def measure(done: Done, samples: Sequence[ResourceSample], taken: float | None) 
         found["pool.memory_peak_bytes"] = max(sample.rss_bytes for sample in samples)
     if taken is not None:
         found[TAKEN] = taken
-    return found
+    return Recorded(found)
 
 
 def of_work(times: Times, pieces: int) -> dict[str, float]:
-    """Work out the measures of one kind of work: those of `OF_WORK`, in that order."""
+    """Work out the measures of one kind of work: those of `catalogue.WORK`."""
     # The speed-up is one of medians: a piece that was held up by something else on the machine
     # makes one pair of times odd, and not the result.
     alone_s, burst_s = median(times.alone_s), median(times.burst_s)

@@ -1,7 +1,7 @@
 """How much of the machine others had while a program of the lab ran.
 
-Unlike `offloop.bench.taken`, this needs no samples, which miss what a program does before the first
-of them, and what short-lived processes do; but it counts a program only once it has ended.
+Unlike `offloop.measuring.noise`, this needs no samples, which miss what a program does before the
+first of them, and what short-lived processes do; but it counts a program only once it has ended.
 """
 
 import os

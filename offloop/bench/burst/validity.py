@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.burst.protocol import Kind
-from offloop.bench.expressions import Measures
-from offloop.bench.validity import machine_ours
-from offloop.bench.verdicts import Judged, judged
+from offloop.measuring.values import Block
+from offloop.measuring.verdicts import Judged, judged
 
 #: With one processor nothing is parallel, whatever does the work.
 MIN_CPUS = 2
@@ -16,7 +15,7 @@ Digests = Mapping[str, Mapping[Kind, frozenset[str]]]
 
 
 def validity(
-    experiment: BurstExperiment, blocks: Sequence[Mapping[str, Measures]], digests: Digests
+    experiment: BurstExperiment, blocks: Sequence[Block], digests: Digests
 ) -> list[Judged]:
     """Check that the question arises on this machine, and that all arms did the same.
 
@@ -47,12 +46,11 @@ def validity(
             "same time, and the question does not arise",
         ),
         *(_same_result(kind, experiment, digests) for kind in experiment.burst.work),
-        *machine_ours(blocks),
     ]
 
 
-def _lowest(measure: str, blocks: Sequence[Mapping[str, Measures]]) -> float | None:
-    values = [arm.get(measure) for block in blocks for arm in block.values()]
+def _lowest(measure: str, blocks: Sequence[Block]) -> float | None:
+    values = [arm.numbers.get(measure) for block in blocks for arm in block.values()]
     known = [value for value in values if value is not None]
     return min(known) if known and len(known) == len(values) else None
 
@@ -65,6 +63,6 @@ def _same_result(kind: Kind, experiment: BurstExperiment, digests: Digests) -> J
         len(frozenset().union(*found)) if all(found) else None,
         "<=",
         1,
-        f"every piece of {kind} had the same result, whoever did it",
+        f"every piece of {kind} had the same result, in every arm",
         "a faster answer that is another answer is no fix",
     )

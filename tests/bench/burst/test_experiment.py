@@ -69,12 +69,12 @@ def test_a_file_with_bursts_is_an_experiment_without_services() -> None:
         (
             'measure = "fixed.aggregate.speedup"',
             'measure = "fixed.aggregat.speedup"',
-            ["'cure' looks at fixed.aggregat.speedup", "there is aggregate.alone_ms"],
+            ["'cure' looks at fixed.aggregat.speedup", "the nearest is aggregate.speedup"],
         ),
         (
             'measure = "fixed.aggregate.speedup"',
             'measure = "fix.aggregate.speedup"',
-            ["no fix;", "there is naive, fixed, more_threads"],
+            ["no arm 'fix'; there is naive, fixed, more_threads"],
         ),
         (
             'measure = "fixed.aggregate.speedup"',
@@ -83,7 +83,7 @@ def test_a_file_with_bursts_is_an_experiment_without_services() -> None:
         ),
         ('id = "disease"', 'id = "cure"', ["several expectations cure"]),
         ("limit = 1.2\n", "", ["expect.0.limit: Field required"]),
-        ("{naive.aggregate.burst_ms:.0f}", "{naive.aggregate.burst_ms|h:.0f}", ["story.gain"]),
+        ("{naive.aggregate.burst_ms", "{naive.aggregate.burst_ms:.0f", ["story.gain"]),
     ],
 )
 def test_a_mistake_is_named_with_what_is_allowed(

@@ -13,21 +13,21 @@ def sample(rss_bytes: int) -> ResourceSample:
 def test_as_long_as_one_piece_after_the_other_is_a_speed_up_of_one() -> None:
     found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.4)), [], None)
 
-    assert found["aggregate.speedup"] == pytest.approx(1)
-    assert found["aggregate.alone_ms"] == pytest.approx(100)
-    assert found["aggregate.burst_ms"] == pytest.approx(400)
+    assert found.numbers["aggregate.speedup"] == pytest.approx(1)
+    assert found.numbers["aggregate.alone_ms"] == pytest.approx(100)
+    assert found.numbers["aggregate.burst_ms"] == pytest.approx(400)
 
 
 def test_all_of_two_processors_is_a_speed_up_of_two() -> None:
     found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.2)), [], None)
 
-    assert found["aggregate.speedup"] == pytest.approx(2)
+    assert found.numbers["aggregate.speedup"] == pytest.approx(2)
 
 
-def test_threads_that_take_turns_use_one_core_however_long_others_hold_them_up() -> None:
+def test_threads_that_take_turns_use_one_core_however_long_they_are_held_up() -> None:
     found = measure(done(aggregate=times(alone_s=0.1, burst_s=0.5, burst_cpu_s=0.4)), [], None)
 
-    assert found["aggregate.cores"] == pytest.approx(0.8)
+    assert found.numbers["aggregate.cores"] == pytest.approx(0.8)
 
 
 def test_one_piece_that_was_held_up_changes_nothing() -> None:
@@ -40,23 +40,23 @@ def test_one_piece_that_was_held_up_changes_nothing() -> None:
 
     found = measure(done(aggregate=held_up), [], None)
 
-    assert found["aggregate.speedup"] == pytest.approx(2)
+    assert found.numbers["aggregate.speedup"] == pytest.approx(2)
 
 
 def test_memory_is_the_peak_of_all_processes_together() -> None:
     found = measure(done(), [sample(100), sample(300), sample(200)], None)
 
-    assert found["pool.memory_peak_bytes"] == 300
+    assert found.numbers["pool.memory_peak_bytes"] == 300
 
 
-def test_there_are_all_measures_that_an_experiment_may_name_and_no_others() -> None:
+def test_there_are_all_measures_that_an_experiment_may_name_and_no_more() -> None:
     found = measure(done(), [sample(100)], 0.0)
 
-    assert found.keys() == set(names(WORK))
+    assert found.numbers.keys() == set(names(WORK))
 
 
 def test_what_was_not_observed_is_absent() -> None:
     found = measure(done(), [], None)
 
     missing = {"pool.memory_peak_bytes", "machine.taken_share"}
-    assert found.keys() == set(names(WORK)) - missing
+    assert found.numbers.keys() == set(names(WORK)) - missing

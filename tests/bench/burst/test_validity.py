@@ -2,8 +2,9 @@ from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.burst.protocol import Kind
 from offloop.bench.burst.validity import Digests, validity
 from offloop.bench.experiment import load_experiment
-from offloop.bench.verdicts import Judged, Verdict, experiment_verdict
-from tests.bench.support import EXPERIMENTS, Block
+from offloop.measuring.values import Block
+from offloop.measuring.verdicts import Judged, Verdict, experiment_verdict
+from tests.bench.support import EXPERIMENTS, measured
 
 WORK: tuple[Kind, ...] = ("aggregate", "gzip", "parquet", "inference")
 
@@ -14,15 +15,11 @@ def shipped() -> BurstExperiment:
     return experiment
 
 
-def block(**changes: float) -> Block:
+def block(**naive: float | None) -> Block:
     """One sound block; what is changed, by the last word of the measure, is so in naive."""
-    sound = {
-        "interpreter.gil": 1.0,
-        "machine.cpus": 2.0,
-        "machine.taken_share": 0.0,
-    }
-    changed = {name: changes.get(name.rpartition(".")[2], value) for name, value in sound.items()}
-    return {"naive": changed, "fixed": dict(sound)}
+    sound: dict[str, float | None] = {"interpreter.gil": 1.0, "machine.cpus": 2.0}
+    changed = {name: naive.get(name.rpartition(".")[2], value) for name, value in sound.items()}
+    return {"naive": measured(changed), "fixed": measured(sound)}
 
 
 def digests(odd: Kind | None = None) -> Digests:
@@ -57,13 +54,6 @@ def test_with_one_processor_there_is_no_verdict() -> None:
     assert found["two_processors"].observed == 1
 
 
-def test_while_others_need_the_machine_there_is_no_verdict() -> None:
-    busy = block(taken_share=0.4)
-
-    assert doubts([busy, busy, block()], digests()).keys() == {"machine_ours"}
-    assert not doubts([busy, block(), block()], digests())
-
-
 def test_blocks_that_are_not_judged_are_empty_and_not_missed() -> None:
     once: Block = {"more_threads": block()["naive"]}
 
@@ -80,10 +70,7 @@ def test_without_a_gil_there_is_no_verdict_whatever_was_measured() -> None:
 
 
 def test_what_one_arm_does_not_say_is_not_known() -> None:
-    silent = block()
-    del silent["fixed"]["interpreter.gil"]
-
-    assert doubts([block(), silent], digests())["has_a_gil"].observed is None
+    assert doubts([block(), block(gil=None)], digests())["has_a_gil"].observed is None
 
 
 def test_another_result_is_no_fix() -> None:
@@ -93,7 +80,7 @@ def test_another_result_is_no_fix() -> None:
     assert found["gzip_same_result"].observed == 2
 
 
-def test_an_arm_without_results_is_not_the_same_as_the_others() -> None:
+def test_an_arm_without_results_has_not_the_same() -> None:
     found = doubts([block()], {"naive": digests()["naive"]})
 
     assert found.keys() == {f"{kind}_same_result" for kind in WORK}
