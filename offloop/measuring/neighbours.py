@@ -3,9 +3,13 @@
 Two looks at the process table are compared. What is approximate: the clocks of processes tick in
 hundredths of a second, and the CPU time of a process that ended between the looks is known only if
 its parent waited for it. Then it is the parent's: for a build, that of `make` and its compilers.
+The first process of the system waits for all that have lost their parents, those of the lab as
+well, so what its children used is not counted. Threads of the kernel work for those who ask, the
+lab included, and are not counted either.
 """
 
 import contextlib
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
@@ -13,6 +17,10 @@ import psutil
 
 #: What `named` calls the host of a virtual machine.
 HOST = "the host of this virtual machine (steal)"
+
+#: The first process of the system, and on Linux the parent of the kernel's threads.
+_FIRST = 1
+_KERNEL_THREADS = {2} if sys.platform == "linux" else set[int]()
 
 #: Processes with a smaller share of the machine are not named.
 NAMED_FROM = 0.01
@@ -53,9 +61,8 @@ def look() -> Table:
         # One that has just ended, or that belongs to another user of a Mac.
         with contextlib.suppress(psutil.Error), process.oneshot():
             times = process.cpu_times()
-            found[process.pid] = Process(
-                process.name(), process.ppid(), sum(times[:2]), sum(times[2:4])
-            )
+            children_s = 0.0 if process.pid == _FIRST else sum(times[2:4])
+            found[process.pid] = Process(process.name(), process.ppid(), sum(times[:2]), children_s)
     return found
 
 
@@ -90,7 +97,7 @@ def outside(table: Table, lab: Collection[int], this: int) -> list[int]:
         this: The process that measures belongs to it. Its descendants do not, unless `lab` has
             them: tests start both kinds.
     """
-    roots = set(lab) - {this}
+    roots = set(lab) - {this} | _KERNEL_THREADS
     return [pid for pid in table if pid != this and roots.isdisjoint(_line(pid, table))]
 
 

@@ -13,13 +13,10 @@ from typing import Any, Self
 import psutil
 
 from offloop.measuring import neighbours
-from offloop.stack.sampling import ResourceSample, ResourceSampler
+from offloop.stack.sampling import ResourceSampler
 
 #: A measurement is disturbed if this share of the machine's CPU time, or more, was taken from it.
 DISTURBED = 0.05
-
-#: What programs use. Interrupts are left out: the lab causes some of them.
-_USED = ("user", "nice", "system")
 
 #: Seconds that `wait_for_quiet` looks at the machine before it decides.
 _WINDOW_S = 0.5
@@ -45,8 +42,10 @@ def is_quiet(taken: float | None) -> bool:
 class Watch(ResourceSampler):
     """Samples what the lab uses, and works out what was taken of the machine meanwhile.
 
-    It is the outermost context of a measurement: what the lab does after the last sample would be
-    charged to other programs.
+    What the processes outside of the lab used is added up, process by process. To subtract what the
+    lab used from what was used altogether would be less exact: the workers of a
+    service that was killed are waited for by the first process of the system, which has their time
+    then.
 
     Args:
         pids: Gives the process ids of everything that belongs to the lab, by name. This process
@@ -68,10 +67,10 @@ class Watch(ResourceSampler):
         self._seen: set[int] = set()
         self._processes: neighbours.Table = {}
         self._before: Any = None
-        self._after: Any = None
 
     def __enter__(self) -> Self:
         self._processes = neighbours.look()
+        self._before = psutil.cpu_times()
         return super().__enter__()
 
     def __exit__(
@@ -81,20 +80,12 @@ class Watch(ResourceSampler):
         traceback: TracebackType | None,
     ) -> None:
         super().__exit__(kind, error, traceback)
-        if self._before is not None:
-            self.taken = taken_share(self._before, self._after, self.samples)
-        if self.taken is not None:
-            self.taken_by = self._named(_passed(self._before, self._after))
-
-    def _families(self) -> dict[str, list[psutil.Process]]:
-        # The first and the last round of samples begin when this returns. On a busy machine a round
-        # takes tens of milliseconds. The lab's CPU time in the first round would be charged to
-        # other programs, and that in the last one is missing from theirs: this evens out, as both
-        # readings are taken before the round.
-        found = super()._families()
-        self._after = psutil.cpu_times()
-        self._before = self._before or self._after
-        return found
+        passed = passed_between(self._before, psutil.cpu_times())
+        total_s = sum(passed.values())
+        seconds = self._outside() | {neighbours.HOST: passed.get("steal", 0.0)}
+        if total_s > 0:
+            self.taken = sum(seconds.values()) / total_s
+            self.taken_by = neighbours.named(seconds, total_s)
 
     def _lab(self) -> Mapping[str, Sequence[int]]:
         found = self._pids_of_lab()
@@ -103,81 +94,24 @@ class Watch(ResourceSampler):
         self._seen.update(pid for pids in found.values() for pid in pids)
         return found
 
-    def _named(self, passed: Mapping[str, float]) -> tuple[str, ...]:
+    def _outside(self) -> dict[str, float]:
+        """Return what each process outside of the lab has used meanwhile, in seconds."""
         table = neighbours.look()
         used = neighbours.used_between(self._processes, table)
-        seconds = {
+        return {
             f"{table[pid].name} (pid {pid})": used[pid]
             for pid in neighbours.outside(table, self._seen, os.getpid())
         }
-        return neighbours.named(
-            seconds | {neighbours.HOST: passed.get("steal", 0.0)}, _total_s(passed)
-        )
 
 
-def taken_share(before: Any, after: Any, samples: Sequence[ResourceSample]) -> float | None:  # noqa: ANN401 - differs by system
-    """Return the share of the machine's CPU time that its host and other programs had.
+def passed_between(before: Any, after: Any) -> dict[str, float]:  # noqa: ANN401 - differs by system
+    """Return how the processors spent the time between two readings of `psutil.cpu_times`.
 
-    Steal is known on Linux, and left out elsewhere.
-
-    Args:
-        before: What `psutil.cpu_times` said at the beginning,
-        after: and at the end.
-        samples: Of all processes of the lab in between.
-
-    Returns:
-        None where no time has passed.
+    Seconds by kind; their sum is all the time there was.
     """
-    passed = _passed(before, after)
-    total_s = _total_s(passed)
-    if total_s <= 0:
-        return None
-    used_s = sum(passed[name] for name in _USED if name in passed)
-    by_programs_s = max(0.0, used_s - lab_cpu_s(samples))
-    return (passed.get("steal", 0.0) + by_programs_s) / total_s
-
-
-def _passed(before: Any, after: Any) -> dict[str, float]:  # noqa: ANN401 - differs by system
-    return {name: getattr(after, name) - getattr(before, name) for name in after._fields}
-
-
-def _total_s(passed: Mapping[str, float]) -> float:
     # Guest time is counted in user time already.
-    return sum(seconds for name, seconds in passed.items() if not name.startswith("guest"))
-
-
-def lab_cpu_s(samples: Sequence[ResourceSample]) -> float:
-    """Return the processor seconds that the services used between their first and last samples.
-
-    A service that was started in between used all of its time in between. One that ended is in the
-    children's time of this process, which has waited for it, with all the time that it ever used;
-    where this process is not among the samples, only what its own samples show is known.
-    """
-    first: dict[tuple[str, int], float] = {}
-    used: dict[tuple[str, int], float] = {}
-    first_round = True
-    for sample in samples:
-        service = sample.name, sample.pid
-        first_round = first_round and service not in used
-        # A service that is there in the first round has used some of its time before.
-        first.setdefault(service, sample.cpu_s if first_round else 0.0)
-        # The time of a child that has ended is missing until its parent has waited for it.
-        used[service] = max(used.get(service, 0.0), sample.cpu_s - first[service])
-    there = _last_round(samples)
-    if os.getpid() not in {pid for _, pid in there}:
-        return sum(used.values())
-    ended = used.keys() - there
-    return sum(used[service] for service in there) - sum(first[service] for service in ended)
-
-
-def _last_round(samples: Sequence[ResourceSample]) -> set[tuple[str, int]]:
-    """Return the services that were there when the last samples were taken."""
-    found: set[tuple[str, int]] = set()
-    for sample in reversed(samples):
-        if (sample.name, sample.pid) in found:
-            break
-        found.add((sample.name, sample.pid))
-    return found
+    kinds = (name for name in after._fields if not name.startswith("guest"))
+    return {name: getattr(after, name) - getattr(before, name) for name in kinds}
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,11 @@
 
 import math
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import psutil
@@ -17,11 +18,9 @@ from offloop.measuring.noise import (
     Busy,
     Watch,
     is_quiet,
-    lab_cpu_s,
-    taken_share,
+    passed_between,
     wait_for_quiet,
 )
-from offloop.stack.sampling import ResourceSample
 from tests.stack.support import wait_for
 
 #: CPU seconds that a busy process uses while it is watched: some ticks of the clock.
@@ -43,98 +42,22 @@ class Times(NamedTuple):
     guest: float = 0.0
 
 
-class TimesElsewhere(NamedTuple):
-    user: float = 0.0
-    system: float = 0.0
-    idle: float = 0.0
-
-
 START = Times()
 
 COMPILER = "cc1plus (pid 4711)"
 
 
-def used(name: str, *cpu_s: float, pid: int = 1) -> list[ResourceSample]:
-    return [ResourceSample(number, name, 1, each, pid) for number, each in enumerate(cpu_s)]
-
-
-def test_on_a_machine_of_its_own_nothing_is_taken_from_the_lab() -> None:
-    after = Times(user=3, nice=2, system=1, idle=13, softirq=1)
-
-    assert taken_share(START, after, [*used("fixed", 1, 5), *used("generator", 0, 2)]) == 0
-
-
-def test_what_the_host_took_and_what_other_programs_used_counts() -> None:
+def test_time_that_passed_is_told_by_kind() -> None:
     after = Times(user=4, system=2, idle=12, steal=2)
 
-    assert taken_share(START, after, used("fixed", 10, 13)) == pytest.approx((2 + 3) / 20)
+    passed = passed_between(START, after)
 
-
-def test_where_the_host_does_not_tell_other_programs_are_still_seen() -> None:
-    after = TimesElsewhere(user=5, idle=15)
-
-    assert taken_share(TimesElsewhere(), after, used("fixed", 0, 4)) == pytest.approx(1 / 20)
+    assert passed["steal"] == 2
+    assert sum(passed.values()) == 20
 
 
 def test_guests_of_this_machine_are_in_its_user_time_already() -> None:
-    after = Times(user=4, idle=16, guest=4)
-
-    assert taken_share(START, after, used("fixed", 0, 4)) == 0
-
-
-def test_without_time_there_is_no_share() -> None:
-    assert taken_share(START, START, []) is None
-
-
-def test_a_service_that_is_started_again_has_used_all_of_its_time_meanwhile() -> None:
-    assert lab_cpu_s([*used("fixed", 1, 2), *used("fixed", 3, 4, pid=2)]) == 1 + 4
-
-
-def test_what_a_service_had_used_before_does_not_count() -> None:
-    assert lab_cpu_s(used("fixed", 10, 10)) == 0
-
-
-def test_a_service_that_was_added_has_used_all_of_its_time_meanwhile() -> None:
-    there, added = used("fixed", 5, 6, 7), used("worker-2", 2, 3, pid=2)
-
-    assert lab_cpu_s([there[0], there[1], added[0], there[2], added[1]]) == 2 + 3
-
-
-def test_all_that_are_there_at_first_have_used_their_time_before() -> None:
-    one, other = used("fixed", 5, 6), used("worker-1", 9, 9, pid=2)
-
-    assert lab_cpu_s([one[0], other[0], one[1], other[1]]) == 1
-
-
-def test_the_time_of_a_child_that_ended_counts_until_its_parent_has_waited_for_it() -> None:
-    assert lab_cpu_s(used("worker-1", 5, 9, 4)) == 4
-    assert lab_cpu_s(used("worker-1", 5, 9, 4, 10)) == 5
-
-
-@pytest.mark.parametrize(
-    ("service", "own_s", "expected"),
-    [
-        # It had used 1 s before, and 2.5 s in the end: half a second after its last sample.
-        ({0: 1.0, 1: 2.0}, (10.0, 10.2, 13.0), 3.0 - 1.0),
-        # It was started meanwhile: all of its time counts, whether there was a sample of it
-        ({1: 2.0}, (10.0, 10.2, 13.0), 3.0),
-        # or not.
-        ({}, (10.0, 10.2, 13.0), 3.0),
-        # It is still there: what it used is not yet in the time of this process.
-        ({0: 1.0, 1: 2.0, 2: 3.5}, (10.0, 10.2, 10.5), 0.5 + 2.5),
-    ],
-)
-def test_the_time_of_a_service_that_ended_is_in_that_of_the_process_that_waited_for_it(
-    service: dict[int, float], own_s: tuple[float, ...], expected: float
-) -> None:
-    samples = []
-    for number, cpu_s in enumerate(own_s):
-        samples += used("redis", 7.0, pid=os.getpid() + 1)
-        if number in service:
-            samples += used("worker-1", service[number], pid=os.getpid() + 2)
-        samples += used("lab", cpu_s, pid=os.getpid())
-
-    assert lab_cpu_s(samples) == pytest.approx(expected)
+    assert sum(passed_between(START, Times(user=4, idle=16, guest=4)).values()) == 20
 
 
 def test_less_than_a_twentieth_is_quiet() -> None:
@@ -232,7 +155,7 @@ def names(by: Sequence[str]) -> list[str]:
     return [entry.rpartition(" ")[0] for entry in by]
 
 
-def use(process: subprocess.Popen[bytes], cpu_s: float) -> None:
+def use(process: subprocess.Popen[bytes] | psutil.Process, cpu_s: float) -> None:
     """Wait until a process has used so much more."""
 
     def user_s() -> float:
@@ -277,30 +200,33 @@ def test_neither_a_process_of_the_lab_nor_the_one_that_measures_is_named(
 
         assert called(process) not in names(watch.taken_by)
     assert not any(f"(pid {os.getpid()})" in entry for entry in watch.taken_by)
-    assert lab_cpu_s(watch.samples) >= WATCHED_CPU_S
+
+
+#: A service with a worker that is busy, as Dramatiq's processes are.
+FAMILY = """
+import subprocess, sys
+worker = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+print(worker.pid, flush=True)
+worker.wait()
+"""
 
 
 @pytest.mark.medium
-@pytest.mark.parametrize("before", [False, True])
-def test_a_service_that_was_stopped_meanwhile_is_not_charged_to_other_programs(
-    before: bool,
-) -> None:
-    """What it used before it was watched, if it was there before, is not counted either."""
-    began_s, before_s = sum(os.times()[:4]), 0.0
-    with ExitStack() as running:
-        processes = running.enter_context(spinning()) if before else []
-        for process in processes:
-            use(process, WATCHED_CPU_S)
-            before_s = WATCHED_CPU_S
-        with Watch(lambda: {f"worker-{each.pid}": [each.pid] for each in processes}) as watch:
-            wait_for(lambda: watch.samples)
-            processes = processes or running.enter_context(spinning())
-            use(processes[0], WATCHED_CPU_S)
-            running.close()
-    lasted_s = sum(os.times()[:4]) - began_s
+def test_a_service_that_was_killed_with_its_worker_is_not_charged_to_other_programs() -> None:
+    services: dict[str, list[int]] = {}
+    with Watch(lambda: services) as watch:
+        service = subprocess.Popen(
+            [sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, process_group=0
+        )
+        with service:
+            assert service.stdout is not None
+            worker = int(service.stdout.readline())
+            services["worker-1"] = [service.pid, worker]
+            use(psutil.Process(worker), WATCHED_CPU_S)
+            os.killpg(service.pid, signal.SIGKILL)
+        wait_for(lambda: not psutil.pid_exists(worker))
 
-    # All clocks tick in hundredths of a second.
-    assert WATCHED_CPU_S <= lab_cpu_s(watch.samples) + 0.05 <= lasted_s - before_s + 0.1
+    assert not any(f"(pid {pid})" in entry for pid in (1, worker) for entry in watch.taken_by)
 
 
 @pytest.mark.medium
