@@ -22,6 +22,9 @@ from offloop.measuring.verdicts import (
     judge,
 )
 
+#: Resamples for the intervals of what is only shown: of each of a hundred measures of an arm.
+_RESAMPLES_SHOWN = 400
+
 
 @dataclass
 class Measured:
@@ -180,7 +183,7 @@ def _summarise(result: ExperimentResult, blocks: Sequence[Block]) -> None:
         values: dict[str, float | None] = {}
         details: dict[str, Detail] = {}
         for name in _names(found[0]):
-            observed = Expression(Term(arm, name)).over(blocks)
+            observed = Expression(Term(arm, name)).over(blocks, _RESAMPLES_SHOWN)
             if observed is not None:
                 values[name] = None if isinf(observed.value) else observed.value
                 details[name] = _detail(observed)

@@ -1,7 +1,8 @@
 """Whether a measurement may be judged at all: pure functions."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from statistics import mean
 
 from offloop.bench import effects
@@ -12,10 +13,10 @@ from offloop.bench.streams import again
 from offloop.load.log import DISPATCH_LAG_LIMIT_MS
 from offloop.measuring.catalogue import Kind, measure_named, subject
 from offloop.measuring.combining import in_block
-from offloop.measuring.expressions import Expression
+from offloop.measuring.expressions import Expression, Term, divided
 from offloop.measuring.noise import DISTURBED
-from offloop.measuring.values import Block, Recorded
-from offloop.measuring.verdicts import Judged, judged
+from offloop.measuring.values import NEVER, Block, Recorded
+from offloop.measuring.verdicts import Expectation, Judged, Op, check, judged
 from offloop.stack.servers import LOOK_S
 
 #: A p99 of fewer requests rests on fewer than twenty values.
@@ -23,10 +24,6 @@ MIN_REQUESTS = 2_000
 
 #: A p99 of fewer requests is their maximum: one moment of the whole machine would speak for all.
 MIN_FOR_P99 = 100
-
-#: The generator's lag is a part of every response time. Its 99th percentile may be this share of a
-#: judged percentile of the same stream, at most: limits on ratios are half as much again or more.
-MAX_LAG_SHARE = 0.5
 
 #: CPU seconds per report may differ by this factor between arms before "the same work" is a lie. A
 #: version that is cheaper on purpose takes half, or a tenth. The very same code took 7.3 to 10.1 µs
@@ -67,10 +64,13 @@ def validity(
     found: list[Judged] = []
     for arm in experiment.judged_arms:
         for stream in experiment.streams_of(arm):
-            found += _schedule_kept(experiment, arm, stream, blocks)
+            found += _schedule_kept(arm, stream, blocks)
         for event in experiment.events:
             if _has_to_happen(experiment, arm, event):
                 found.append(_happened(arm, event.id, blocks))
+    found += chain.from_iterable(
+        _decided_by_the_services(expectation, blocks) for expectation in experiment.expect
+    )
     found += [_enough_requests(offered, blocks) for offered in _offered_for_a_p99(experiment)]
     for arm in experiment.judged_arms:
         if not _may_be_overloaded(experiment, arm):
@@ -136,22 +136,19 @@ def _offered_for_a_p99(experiment: Experiment) -> list[str]:
     return list(dict.fromkeys(f"{p99.arm}.{subject(p99.measure)}.offered" for p99 in judged_p99s))
 
 
-def _schedule_kept(
-    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Block]
-) -> list[Judged]:
+def _schedule_kept(arm: str, stream: str, blocks: Sequence[Block]) -> list[Judged]:
     offered = _total(f"{arm}.{stream}.offered", blocks)
     tail = "p99" if offered is not None and offered >= MIN_FOR_P99 else "p90"
     lag = f"{arm}.{stream}.dispatch_lag_{tail}_ms"
-    limit_ms, of = _lag_limit_ms(experiment, arm, stream, blocks)
     return [
         judged(
             f"{arm}_{stream}_dispatched",
             lag,
             _value(lag, blocks),
             "<=",
-            limit_ms,
+            DISPATCH_LAG_LIMIT_MS,
             f"{arm}: {stream} requests were sent when they were due",
-            f"a late generator measures itself; the limit is {of}",
+            "a late generator measures itself",
         ),
         judged(
             f"{arm}_{stream}_sent",
@@ -165,22 +162,51 @@ def _schedule_kept(
     ]
 
 
-def _lag_limit_ms(
-    experiment: Experiment, arm: str, stream: str, blocks: Sequence[Block]
-) -> tuple[float, str]:
-    """Return how late the generator may be, and what that follows from."""
-    limits = {}
-    for name in _judged_measures(experiment, arm):
-        measure = measure_named(name)
-        of_stream = subject(name).rpartition(":")[2].rpartition(".")[2] == stream
-        # Times from when a request was sent do not have the generator's lag in them.
-        if of_stream and measure.sample == "response_ms" and measure.kind is Kind.PERCENTILE:
-            value = _value(f"{arm}.{name}", blocks)
-            if value is not None:
-                limits[f"{MAX_LAG_SHARE:.0%} of the judged {arm}.{name}"] = MAX_LAG_SHARE * value
-    limits["the same for every stream of which no percentile is judged"] = DISPATCH_LAG_LIMIT_MS
-    of = min(limits, key=limits.__getitem__)
-    return limits[of], of
+def _decided_by_the_services(expectation: Expectation, blocks: Sequence[Block]) -> Iterator[Judged]:
+    """Check that a ratio of response times would be judged alike without the generator's lag.
+
+    A response time contains the generator's lag. At most all of the lag of one side is what made
+    the ratio as small as it is, or all of that of the other as large.
+    """
+    expression = Expression.parse(expectation.measure)
+    if expression.denominator is None or expectation.promise or expectation.every_block:
+        return
+    sides = (expression.numerator, expression.denominator)
+    values = [_value(str(side), blocks) for side in sides]
+    lags = [_lag_ms(side, blocks) for side in sides]
+    if not any(lags) or None in values:
+        return
+    (top, bottom), (top_lag, bottom_lag) = values, lags
+    assert top is not None  # noqa: S101 - looked at above
+    assert bottom is not None  # noqa: S101
+    least, ratio = divided(top - top_lag, bottom), divided(top, bottom)
+    most = divided(top, bottom - bottom_lag) if bottom > bottom_lag else NEVER
+    holds = check(ratio, expectation.op, expectation.limit)
+    # The nearest to the limit that the ratio may be: from below the most, from above the least.
+    below = (expectation.op == "<=") is holds
+    nearest = most if below else least
+    op: Op = "<=" if below else ">="
+    if ratio is None or nearest is None:
+        return
+    yield judged(
+        f"{expectation.id}_without_lag",
+        f"{expectation.measure}, less the generator's lag",
+        nearest,
+        op,
+        expectation.limit,
+        f"{expectation.id} is not decided by the generator",
+        "a request that is sent late is answered late; without that, the ratio must be on the same "
+        "side of the limit",
+    )
+
+
+def _lag_ms(side: Term, blocks: Sequence[Block]) -> float:
+    """Return the generator's part of a percentile of response times; 0 of all else."""
+    measure = measure_named(side.measure)
+    if measure.sample != "response_ms" or measure.kind is not Kind.PERCENTILE:
+        return 0.0
+    of = f"{side.arm}.{subject(side.measure)}.dispatch_lag_p{measure.percent:g}_ms"
+    return _value(of, blocks) or 0.0
 
 
 def _happened(arm: str, event: str, blocks: Sequence[Block]) -> Judged:

@@ -146,7 +146,9 @@ REQUESTS = (
     ),
     percentile("service_p50_ms", "p50, from when it was sent", "service_ms", 50, shown=False),
     percentile("service_p99_ms", "p99, from when it was sent", "service_ms", 99),
+    percentile("dispatch_lag_p50_ms", "sent late by, p50", "dispatch_lag_ms", 50, shown=False),
     percentile("dispatch_lag_p90_ms", "sent late by, p90", "dispatch_lag_ms", 90, shown=False),
+    percentile("dispatch_lag_p95_ms", "sent late by, p95", "dispatch_lag_ms", 95, shown=False),
     percentile("dispatch_lag_p99_ms", "sent late by, p99", "dispatch_lag_ms", 99, shown=False),
 )
 

@@ -14,7 +14,7 @@ from statistics import median
 
 from offloop.measuring.catalogue import measure_named
 from offloop.measuring.combining import Combined, Weights, combined, in_block
-from offloop.measuring.intervals import Interval, bootstrap
+from offloop.measuring.intervals import RESAMPLES, Interval, bootstrap
 from offloop.measuring.values import Block, Recorded
 
 #: Pseudo-arms: what theory says, what was measured before the load, and what was set.
@@ -97,7 +97,7 @@ class Expression:
         """The arms it is about."""
         return frozenset(term.arm for term in self.terms)
 
-    def over(self, blocks: Sequence[Block]) -> Observed | None:
+    def over(self, blocks: Sequence[Block], resamples: int = RESAMPLES) -> Observed | None:
         """Work it out over all blocks in which its arms ran; None where a block lacks a measure."""
         both = self._having(blocks)
         sides = [combined(term.measure, [block[term.arm] for block in both]) for term in self.terms]
@@ -108,7 +108,7 @@ class Expression:
         value = value_of((1,) * len(both))
         if value is None:
             return None
-        interval = bootstrap(value_of, len(both)) if len(both) > 1 else None
+        interval = bootstrap(value_of, len(both), resamples) if len(both) > 1 else None
         return Observed(value, interval, min(side.n for side in known), len(both))
 
     def in_each(self, blocks: Sequence[Block]) -> list[float] | None:

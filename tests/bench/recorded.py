@@ -33,6 +33,9 @@ from tests.bench.support import shipped
 
 FOLDER = Path(__file__).parent / "recorded"
 
+#: The experiments that were recorded: a ratio of p99s, promises, and a queue.
+SLUGS = ("loop_blocking", "duplicate_reports", "queue_growth")
+
 
 @dataclass
 class Recording:
