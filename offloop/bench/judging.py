@@ -92,17 +92,17 @@ def judge_experiment(  # noqa: PLR0913 - everything that a judgement rests on
         question: How to tell it.
         expectations: What is expected.
         measured: Every run of every arm.
-        checks: Says of the judged blocks whether the measurement is valid.
+        checks: Says of the blocks whether the measurement is valid.
         table: What to show instead of all measures of all arms, if anything.
     """
     result.judged_blocks, blocks = measured.judged()
-    # Without any block that is judged, all are shown; but nothing is said of them.
+    # Without any block that is judged, all are shown and checked, but no limit is held against them.
     judged_blocks = blocks if result.judged_blocks else []
     result.expectations = [
         _with_conditions(judge(each, judged_blocks, measured.every_run), result.load)
         for each in expectations
     ]
-    result.validity = list(checks(judged_blocks))
+    result.validity = list(checks(blocks))
     result.verdict = experiment_verdict(result.expectations, result.validity)
     _summarise(result, blocks)
     result.disturbed_arms = sorted(

@@ -71,12 +71,15 @@ class Patience:
         self._stop = stop
         self._wait_s = WAITS_S
 
-    def wait(self, pids: _Pids, step: str) -> None:
+    def wait(self, pids: _Pids, step: str) -> bool:
         """Wait a little for a quiet machine, and say what takes it; then go on, or stop.
 
         Args:
             pids: Gives the process ids of everything that belongs to the lab, by name.
             step: What is about to be done.
+
+        Returns:
+            Whether the machine is quiet now.
 
         Raises:
             MachineBusyError: the machine is not quiet, and the run is to stop then.
@@ -88,6 +91,7 @@ class Patience:
             self.note(step, busy.taken, busy.by)
             if self._stop:
                 raise MachineBusyError(busy)
+        return busy is None
 
     def note(self, step: str, taken: float | None, by: Sequence[str]) -> None:
         """Note what took the machine during a step, if that disturbed it."""
@@ -116,9 +120,11 @@ class Patience:
             self.note(step, found.taken, found.taken_by)
             if is_quiet(found.taken) or number + 1 == ATTEMPTS or not self._reruns:
                 return found.recorded
+            # On a machine that stays busy, another run would be disturbed as well.
+            if not self.wait(pids, step):
+                return found.recorded
             self._reruns -= 1
             self._discard(found, block, arm)
-            self.wait(pids, step)
             self._tell(f"{step}, again: it was disturbed")
         raise AssertionError  # the loop ends by itself
 
