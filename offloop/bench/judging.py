@@ -96,7 +96,7 @@ def judge_experiment(  # noqa: PLR0913 - everything that a judgement rests on
         table: What to show instead of all measures of all arms, if anything.
     """
     result.judged_blocks, blocks = measured.judged()
-    # Without any block that is judged, all are shown and checked, but no limit is held against them.
+    # Without any block that is judged, all are shown and checked, but held against no limit.
     judged_blocks = blocks if result.judged_blocks else []
     result.expectations = [
         _with_conditions(judge(each, judged_blocks, measured.every_run), result.load)
