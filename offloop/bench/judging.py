@@ -73,6 +73,8 @@ def another_block(
     if len(kept) < planned:
         return "in place of a disturbed one"
     judged = [judge(each, blocks, measured.every_run) for each in expectations]
+    if any(each.ok is False for each in judged):
+        return None  # what is still undecided does not change the verdict
     still_open = [each.id for each in judged if each.undecided]
     return f"undecided: {', '.join(still_open)}" if still_open else None
 
