@@ -54,7 +54,7 @@ def quiet_blocks(blocks: Sequence[Block], compared: Collection[str]) -> list[int
     ]
 
 
-def without_the_others(blocks: Sequence[Block], kept: Collection[int]) -> list[Block]:
+def only_blocks(blocks: Sequence[Block], kept: Collection[int]) -> list[Block]:
     """Leave out all blocks but these, except for arms that ran in no other."""
     ran = {arm for number in kept for arm in blocks[number]}
     return [

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isinf
 
-from offloop.bench.calm import quiet_blocks, without_the_others
+from offloop.bench.calm import only_blocks, quiet_blocks
 from offloop.bench.question import Question
 from offloop.bench.results import Detail, ExperimentResult, Values
 from offloop.bench.story import tell
@@ -48,7 +48,7 @@ class Measured:
     def judged(self) -> tuple[list[int], list[Block]]:
         """Return the numbers of the blocks that are judged, and what they hold."""
         kept = quiet_blocks(self.blocks, self.compared)
-        return kept, without_the_others(self.blocks, kept)
+        return kept, only_blocks(self.blocks, kept)
 
 
 def another_block(

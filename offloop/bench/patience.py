@@ -109,7 +109,7 @@ class Patience:
             arm: The name of the arm.
 
         Returns:
-            What the last run measured; the others are discarded.
+            What the last run measured; the earlier runs are discarded.
 
         Raises:
             MachineBusyError: the machine is not quiet, and the run is to stop then.

@@ -100,7 +100,7 @@ class ExperimentResult(BaseModel):
     details: dict[str, dict[str, Detail]] = Field(default_factory=dict)
     #: Every measure of every block.
     blocks: list[Values] = Field(default_factory=list)
-    #: Numbers of the blocks that are judged: the others were disturbed.
+    #: Numbers of the blocks that are judged; a block that is missing here was disturbed.
     judged_blocks: list[int] = Field(default_factory=list)
     #: Arms that are shown, and ran only in a disturbed block.
     disturbed_arms: list[str] = Field(default_factory=list)

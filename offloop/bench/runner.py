@@ -86,7 +86,7 @@ class Options:
 
     Attributes:
         blocks: Passes over all arms, no more and no fewer; None for as many as the experiment says,
-            and others in place of those that were disturbed, or where nothing is decided yet.
+            and more in place of disturbed ones, or where nothing is decided yet.
         seed: Of the first block; the following ones count on from it.
         stop_if_busy: Whether to stop where the machine does not become quiet.
     """

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offloop.bench.calm import quiet_blocks, until_quiet, without_the_others
+from offloop.bench.calm import only_blocks, quiet_blocks, until_quiet
 from offloop.measuring.catalogue import TAKEN
 from offloop.measuring.noise import DISTURBED
 from offloop.measuring.values import Block
@@ -66,5 +66,5 @@ def test_where_the_share_is_not_known_every_block_is_judged() -> None:
 def test_an_arm_that_ran_only_in_a_block_that_is_left_out_is_still_shown() -> None:
     first, rest = block(once=0.1), [block(), block()]
 
-    assert without_the_others([first, *rest], [1, 2]) == [{"once": first["once"]}, *rest]
-    assert without_the_others([first, *rest], [0, 2]) == [first, {}, rest[1]]
+    assert only_blocks([first, *rest], [1, 2]) == [{"once": first["once"]}, *rest]
+    assert only_blocks([first, *rest], [0, 2]) == [first, {}, rest[1]]

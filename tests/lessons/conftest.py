@@ -65,8 +65,8 @@ def ratio(experiment: Json, term: str, other: str) -> float:
     return median_ratio(in_blocks(both, arm, measure), in_blocks(both, other_arm, other_measure))
 
 
-def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    return median([one / other for one, other in zip(values, others, strict=True)])
+def median_ratio(values: Sequence[float], divisors: Sequence[float]) -> float:
+    return median([value / divisor for value, divisor in zip(values, divisors, strict=True)])
 
 
 def assert_passed(experiment: Json, *checks: str) -> None:
