@@ -209,6 +209,17 @@ def test_more_blocks_are_run_as_long_as_they_may_decide_something(
     assert another_block(measured_so_far, expect, planned=3, at_most=5) == why
 
 
+def test_a_fail_that_is_decided_takes_no_more_blocks() -> None:
+    measured_so_far = runs(0, 0, 0, values=(5, 5, 8))
+    undecided, broken = (
+        expecting("naive.gzip.speedup", limit=limit).model_copy(update={"id": id_})
+        for id_, limit in (("undecided", 6), ("broken", 4))
+    )
+
+    assert another_block(measured_so_far, [undecided], planned=3, at_most=5) is not None
+    assert another_block(measured_so_far, [undecided, broken], planned=3, at_most=5) is None
+
+
 def test_every_run_is_each_block_and_what_was_discarded() -> None:
     measured_so_far = runs(0, 0.3)
     measured_so_far.discarded.append(block(naive=speed(9)))
