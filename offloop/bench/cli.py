@@ -111,7 +111,10 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         if quick and everything:
             experiments = {slug: judged_only(each) for slug, each in experiments.items()}
         options = Options(
-            blocks or (QUICK_BLOCKS if quick else None), seed, stop_if_busy=if_busy is IfBusy.STOP
+            blocks or (QUICK_BLOCKS if quick else None),
+            seed,
+            stop_if_busy=if_busy is IfBusy.STOP,
+            quick=quick,
         )
         run = _new_run(root, seed, quick=quick)
         run_folder = RunFolder(root / "runs", run)

@@ -38,7 +38,8 @@ class Guilty(BaseModel):
     line: int
     #: Share of the building samples that pass through the function.
     share: float
-    #: Share of the samples of its thread, idle ones included, in which it was building reports.
+    #: Share of the time in which it was building reports, with what it has forked: more than 1
+    #: where several build side by side.
     building_share: float
     #: The innermost line in `reports/` that was seen most often, in any function.
     hottest_file: str
@@ -83,10 +84,9 @@ class _Building(NamedTuple):
     """The samples of a process in which it was building reports."""
 
     profile: Profile
-    #: Stacks of one thread, of which only the frames in `reports/` are kept, and how often each
-    #: was seen.
+    #: Stacks, of which only the frames in `reports/` are kept, and how often each was seen.
     stacks: list[tuple[tuple[Frame, ...], int]]
-    #: Their share of all samples of the thread.
+    #: Their share of all samples of one thread; more than 1 where processes build side by side.
     share: float
 
     @property
@@ -173,20 +173,26 @@ def said(found: Guilty) -> str:
 
 
 def _building(profile: Profile, root: Path) -> _Building | None:
-    """Keep the thread that builds most, and of its stacks the frames in `reports/`."""
+    """Keep the thread of each process that builds most, and of its stacks those in `reports/`.
+
+    A server's workers share the reports between them as chance has it: their times are added up.
+    """
     in_thread: Counter[str] = Counter()
-    building: Counter[str] = Counter()
     stacks: defaultdict[str, list[tuple[tuple[Frame, ...], int]]] = defaultdict(list)
     for thread, frames, count in profile.stacks:
         in_thread[thread] += count
         inside = tuple(each for each in frames if each.file.startswith(f"{root}/reports/"))
         if inside and inside[-1].file != f"{root}/{_FETCHING}":
-            building[thread] += count
             stacks[thread].append((inside, count))
-    if not building:
+    busiest: dict[str, str] = {}
+    for thread in sorted(stacks, key=lambda each: sum(count for _, count in stacks[each])):
+        process, _, _ = thread.rpartition(";")
+        busiest[process] = thread
+    if not busiest:
         return None
-    ((thread, samples),) = building.most_common(1)
-    return _Building(profile, stacks[thread], samples / in_thread[thread])
+    kept = [stack for thread in busiest.values() for stack in stacks[thread]]
+    samples = sum(count for _, count in kept)
+    return _Building(profile, kept, samples / max(map(in_thread.__getitem__, busiest.values())))
 
 
 def _level(paths: Sequence[_Path]) -> _Function:

@@ -13,7 +13,8 @@ from offloop.measuring.values import Recorded
 #: How often an arm runs in one block, at most, until nothing disturbs it.
 ATTEMPTS = 3
 
-#: Seconds to wait for a quiet machine, at most: each time, and altogether in one experiment.
+#: Seconds to wait for a quiet machine, at most: each time, and altogether in one experiment that
+#: is not a quick run.
 WAIT_S = 20.0
 WAITS_S = 90.0
 
@@ -52,16 +53,18 @@ class Patience:
         measured: So are discarded runs, for what must never happen in any.
         tell: Is told what is waited for.
         reruns: How many runs of arms may be repeated.
+        waits_s: Seconds to wait for a quiet machine altogether, at most.
         stop: Whether to stop where the machine does not become quiet.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is noted where, and the limits
         self,
         result: ExperimentResult,
         measured: Measured,
         tell: Callable[[str], None],
-        reruns: int,
         *,
+        reruns: int,
+        waits_s: float,
         stop: bool,
     ) -> None:
         self._result = result
@@ -69,7 +72,7 @@ class Patience:
         self._tell = tell
         self._reruns = reruns
         self._stop = stop
-        self._wait_s = WAITS_S
+        self._wait_s = waits_s
 
     def wait(self, pids: _Pids, step: str) -> bool:
         """Wait a little for a quiet machine, and say what takes it; then go on, or stop.

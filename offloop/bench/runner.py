@@ -27,11 +27,12 @@ from offloop.bench.judging import Measured, another_block, block_values, judge_e
 from offloop.bench.measures import measure
 from offloop.bench.observed import Schedule
 from offloop.bench.observer import Observer, observer_of
-from offloop.bench.patience import Attempt, Patience
+from offloop.bench.patience import WAITS_S, Attempt, Patience
 from offloop.bench.plans import block_plan
 from offloop.bench.predictions import predictions
 from offloop.bench.profiling import NoEvidenceError, profile_arm
 from offloop.bench.question import Question
+from offloop.bench.quick import QUICK_RERUNS, QUICK_WAITS_S
 from offloop.bench.results import EventResult, ExperimentResult, RunFolder, Values
 from offloop.bench.stage import Setting, stage, stage_one
 from offloop.bench.validity import enough_quiet_blocks, validity
@@ -89,11 +90,13 @@ class Options:
             and more in place of disturbed ones, or where nothing is decided yet.
         seed: Of the first block; the following ones count on from it.
         stop_if_busy: Whether to stop where the machine does not become quiet.
+        quick: Whether to be done soon matters more than to get a verdict on a busy machine.
     """
 
     blocks: int | None
     seed: int
     stop_if_busy: bool = False
+    quick: bool = False
 
     def planned(self, experiment: Question) -> int:
         """Return the passes over all arms that have to be undisturbed."""
@@ -101,7 +104,12 @@ class Options:
 
     def reruns(self, experiment: Question, arms: int) -> int:
         """Return how many runs of arms may be repeated because they were disturbed."""
-        return self.planned(experiment) * arms
+        return QUICK_RERUNS if self.quick else self.planned(experiment) * arms
+
+    @property
+    def waits_s(self) -> float:
+        """Seconds to wait for a quiet machine in one experiment, at most."""
+        return QUICK_WAITS_S if self.quick else WAITS_S
 
     def at_most(self, experiment: Question) -> int:
         """Return the passes over all arms that are run at most."""
@@ -199,7 +207,8 @@ class ExperimentRun:
             self.result,
             self._measured,
             self._reporter.step,
-            options.reruns(self._experiment, len(self._experiment.arms)),
+            reruns=options.reruns(self._experiment, len(self._experiment.arms)),
+            waits_s=options.waits_s,
             stop=options.stop_if_busy,
         )
         with self._lab() as lab:

@@ -166,6 +166,18 @@ def test_a_process_that_does_not_build_reports_is_not_named(stacks: list[SeenSta
     assert found == guilty([WORKER], ROOT)
 
 
+def test_reports_that_workers_of_a_server_share_between_them_are_added_up() -> None:
+    stacks = [
+        *(seen(12, "price", thread=f'process {pid}:"gunicorn";main') for pid in (8, 9)),
+        *(seen(88, IDLE, thread=f'process {pid}:"gunicorn";main') for pid in (8, 9)),
+        seen(100, IDLE, thread="master"),
+    ]
+
+    (found,) = guilty([profile(*stacks)], ROOT)
+
+    assert (found.function, found.building_share) == ("price", 0.24)
+
+
 def test_the_thread_that_builds_most_is_the_one_that_counts() -> None:
     found = only(
         seen(40, "price", thread="worker"),

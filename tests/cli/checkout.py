@@ -76,11 +76,11 @@ class Checkout:
         env: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run `offloop` to its end."""
-        process = self.start(*arguments, env=env)
-        try:
-            out, err = process.communicate(timeout=hang_s)
-        finally:
-            process.kill()
+        with self.start(*arguments, env=env) as process:
+            try:
+                out, err = process.communicate(timeout=hang_s)
+            finally:
+                process.kill()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def start(

@@ -54,7 +54,7 @@ class BurstRun:
         Raises:
             StackError: the program could not be started.
             BurstError: the program could not do its work.
-        MachineBusyError: the machine is not quiet, and the options say to stop then.
+            MachineBusyError: the machine is not quiet, and the options say to stop then.
         """
         planned, at_most = options.planned(self._experiment), options.at_most(self._experiment)
         expectations = self._experiment.expectations
@@ -62,7 +62,8 @@ class BurstRun:
             self.result,
             self._measured,
             self._reporter.step,
-            options.reruns(self._experiment, len(self._experiment.arms)),
+            reruns=options.reruns(self._experiment, len(self._experiment.arms)),
+            waits_s=options.waits_s,
             stop=options.stop_if_busy,
         )
         with Stack(self._folder.path / "logs" / self._slug) as stack:
