@@ -57,8 +57,7 @@ class Recording:
 
 
 @cache
-def _read(slug: str) -> tuple[str, list[list[dict[str, Any]]]]:
-    folder = FOLDER / slug
+def _read(folder: Path, slug: str) -> tuple[str, list[list[dict[str, Any]]]]:
     tables = []
     for name in ("requests", "reports", "refusals"):
         path = folder / f"{name}.parquet"
@@ -67,9 +66,9 @@ def _read(slug: str) -> tuple[str, list[list[dict[str, Any]]]]:
     return (folder / "run.json").read_text(), tables
 
 
-def recording(slug: str) -> Recording:
-    """Read a recorded run; what is returned may be edited."""
-    text, tables = _read(slug)
+def recording(slug: str, folder: Path | None = None) -> Recording:
+    """Read a run, by default the one that was recorded; what is returned may be edited."""
+    text, tables = _read(folder or FOLDER / slug, slug)
     requests, reports, refusals = ([dict(row) for row in table] for table in tables)
     return Recording(slug, json.loads(text)["experiments"][slug], requests, reports, refusals)
 
@@ -79,23 +78,8 @@ def judged_again(
 ) -> ExperimentResult:
     """Judge a recording as the run did, by its rows."""
     experiment = change(shipped(run.slug))
+    measured = measured_again(run, experiment)
     found = run.result
-    measured = Measured(frozenset(name for name, arm in experiment.arms.items() if not arm.once))
-    for number, values in enumerate(found["blocks"]):
-        block: dict[str, Recorded] = dict(_known(experiment, found, number))
-        for arm, numbers in values.items():
-            from_rows = recorded(_rows(run, experiment, number, arm))
-            known = {
-                name: inf if value is None else value
-                for name, value in numbers.items()
-                if name not in from_rows.numbers
-            }
-            block[arm] = Recorded({**known, **from_rows.numbers}, from_rows.samples)
-        measured.blocks.append(block)
-    measured.discarded = [
-        {each["arm"]: Recorded({k: v for k, v in each["measures"].items() if v is not None})}
-        for each in found["discarded"]
-    ]
     result = ExperimentResult(
         verdict=Verdict.NO_VERDICT, title=experiment.title, load=found["load"]
     )
@@ -115,6 +99,28 @@ def judged_again(
         result, experiment, experiment.expectations, measured, checks, experiment.table
     )
     return result
+
+
+def measured_again(run: Recording, experiment: Experiment) -> Measured:
+    """Work out the measures of a recording from its rows."""
+    found = run.result
+    measured = Measured(frozenset(name for name, arm in experiment.arms.items() if not arm.once))
+    for number, values in enumerate(found["blocks"]):
+        block: dict[str, Recorded] = dict(_known(experiment, found, number))
+        for arm, numbers in values.items():
+            from_rows = recorded(_rows(run, experiment, number, arm))
+            known = {
+                name: inf if value is None else value
+                for name, value in numbers.items()
+                if name not in from_rows.numbers
+            }
+            block[arm] = Recorded({**known, **from_rows.numbers}, from_rows.samples)
+        measured.blocks.append(block)
+    measured.discarded = [
+        {each["arm"]: Recorded({k: v for k, v in each["measures"].items() if v is not None})}
+        for each in found["discarded"]
+    ]
+    return measured
 
 
 def _known(experiment: Experiment, found: dict[str, Any], number: int) -> dict[str, Recorded]:
