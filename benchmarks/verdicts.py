@@ -31,6 +31,8 @@ from typing import Any, NamedTuple
 from offloop.bench.results import RUN_FILE
 from offloop.project import project_root
 
+#: Kept with the project: a figure without its raw data is a claim.
+RESULTS = Path(__file__).parent / "results"
 RESULTS_FILE = "verdicts.jsonl"
 
 #: Seconds of compiling in each period.
@@ -105,7 +107,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--out", type=Path, default=Path("runs") / "verdicts", metavar="DIR")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR")
     parser.add_argument("--only", nargs="*", choices=CAMPAIGN, default=list(CAMPAIGN))
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -169,7 +171,7 @@ def _run(kind: str, arguments: Sequence[str], out: Path) -> dict[str, Any]:
             for slug, each in run["experiments"].items()
         },
         "noise": {
-            slug: [[each["step"], each["taken_share"], each["taken_by"]] for each in one["noise"]]
+            slug: [[each["step"], round(each["taken_share"], 3)] for each in one["noise"]]
             for slug, one in run["experiments"].items()
         },
     }
