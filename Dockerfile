@@ -35,7 +35,7 @@ FROM packages AS data
 ARG SCALE_FACTOR=0.1
 # Exactly what `reports.dataset` loads, so that other changes to the reports leave the data alone.
 COPY reports/__init__.py reports/cli.py reports/dataset.py reports/lines.py reports/publish.py \
-     reports/rows.py reports/settings.py reports/spec.py reports/steps.py reports/
+     reports/rows.py reports/settings.py reports/spec.py reports/failpoints.py reports/
 RUN OFFLOOP_DATA_DIR=/data /opt/venv/bin/python -m reports.dataset --scale-factor ${SCALE_FACTOR} \
       && rm -f /data/*.lock
 

@@ -93,8 +93,9 @@ benchmarks: .venv/stamps/dev setup ## Absolute figures of this machine (needs wr
 verdicts: .venv/stamps/dev setup ## Repeat runs, quiet, noisy and with planted faults (two hours; it goes on where it was)
 	$(BIN)/python -m benchmarks.verdicts
 
-readme: .venv/stamps/dev ## Renew the tables of README and docs/measures.md
+readme: .venv/stamps/dev ## Renew what is generated: README's tables, references, JSON Schemas
 	$(BIN)/python -m offloop.pages.markdown README.md docs/measures.md
+	$(BIN)/python -m offloop.pages.reference
 
 lock: .venv/stamps/venv ## Pin the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \

@@ -36,7 +36,7 @@ async def _nothing(_: FastAPI) -> AsyncIterator[None]:
 
 def create_with() -> FastAPI:
     """The frame as it is."""
-    return web.app.create_app("With telemetry", _routes, _nothing)
+    return web.app.create_app("With telemetry", _nothing, _routes)
 
 
 def create_without() -> FastAPI:
@@ -48,7 +48,7 @@ def create_without() -> FastAPI:
     # For good: this process serves nothing else.
     without = SimpleNamespace(**{**vars(telemetry), "running": not_running})
     vars(web.app)["telemetry"] = without
-    app = web.app.create_app("Without telemetry", _routes, _nothing)
+    app = web.app.create_app("Without telemetry", _nothing, _routes)
     app.user_middleware = [
         each for each in app.user_middleware if str(each.cls) != str(telemetry.RequestTelemetry)
     ]

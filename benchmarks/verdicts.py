@@ -45,7 +45,7 @@ class Plant(NamedTuple):
     edits: Sequence[tuple[str, str, str]]
 
 
-_ACCEPTED = "    background.add_task(audit, job.job_id, order)\n"
+_ACCEPTED = "    background.add_task(audit, job.job_id, order.spec)\n"
 _ROUTER = "router = APIRouter(responses=problems(503))\n"
 _PING = '    return {"ping": "pong"}\n'
 

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from fixed_app.waiting import FinishedJobs
-from reports.storage import ReportFiles
 from workers.store import JobStore
 
 
@@ -21,12 +20,5 @@ async def get_finished(request: Request) -> FinishedJobs:
     return finished
 
 
-async def get_files(request: Request) -> ReportFiles:
-    """Return the files of the reports."""
-    files: ReportFiles = request.app.state.files
-    return files
-
-
 Store = Annotated[JobStore, Depends(get_store)]
 Finished = Annotated[FinishedJobs, Depends(get_finished)]
-Files = Annotated[ReportFiles, Depends(get_files)]

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from fixed_app import jobs, problems, reports
+from fixed_app import jobs, problems, reading, reports
 from fixed_app.waiting import FinishedJobs
 from reports.settings import ReportSettings
 from reports.storage import ReportFiles
@@ -25,6 +25,7 @@ async def resources(app: FastAPI) -> AsyncIterator[None]:
         yield
 
 
-app = create_app("Reports, queued to a worker", reports.router, resources)
-app.include_router(jobs.router)
+app = create_app(
+    "Reports, queued to a worker", resources, reports.router, reading.router, jobs.router
+)
 problems.install(app)

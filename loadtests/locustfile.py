@@ -158,13 +158,13 @@ class Customers(OpenModelUser):
         if isinstance(self.environment.runner, WorkerRunner):
             share = self.given_share.get(timeout=_SHARE_DEADLINE_S)
         for turn in count():
-            self.walk(plan(options, self.host, share, turn))
+            self.dispatch(plan(options, self.host, share, turn))
             if not options.repeat:
                 raise StopUser
 
 
 class OneWalkEach(LoadTestShape):
-    """One user in every process that sends, until all have walked their plan.
+    """One user in every process that sends, until all have sent their plan.
 
     A second user in a process would send everything twice, and so nobody is asked for their number.
     """

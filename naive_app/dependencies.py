@@ -6,7 +6,6 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from naive_app.finished import FinishedReports
-from reports.storage import ReportFiles
 
 
 async def get_engine(request: Request) -> AsyncEngine:
@@ -21,12 +20,5 @@ async def get_finished(request: Request) -> FinishedReports:
     return finished
 
 
-async def get_files(request: Request) -> ReportFiles:
-    """Return the files of the reports."""
-    files: ReportFiles = request.app.state.files
-    return files
-
-
 Engine = Annotated[AsyncEngine, Depends(get_engine)]
 Finished = Annotated[FinishedReports, Depends(get_finished)]
-Files = Annotated[ReportFiles, Depends(get_files)]

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from naive_app import reports
+from naive_app import jobs, reports
 from naive_app.finished import FinishedReports
 from reports.dataset import ensure_dataset
 from reports.lines import async_url
@@ -27,4 +27,4 @@ async def resources(app: FastAPI) -> AsyncIterator[None]:
     await app.state.engine.dispose()
 
 
-app = create_app("Reports, built in the request", reports.router, resources)
+app = create_app("Reports, built in the request", resources, reports.router, jobs.router)

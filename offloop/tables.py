@@ -6,7 +6,8 @@ from pydantic import BaseModel, ConfigDict, model_validator
 class Table(BaseModel):
     """Base of what is written in a file: immutable, and with no keys but its own."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # The text below a field describes it: in the reference of experiment files, and in editors.
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod

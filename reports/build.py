@@ -10,12 +10,12 @@ from typing import BinaryIO
 
 from prometheus_client import Counter, Summary
 
+from reports.failpoints import Failpoint, reached
 from reports.files import MeasuredFile, report_writer
 from reports.pricing import PricingSummary
 from reports.publish import published
 from reports.rows import LineRow
 from reports.spec import ReportResult, ReportSpec
-from reports.steps import Step, reached
 
 #: Lines priced and written at a time, whatever batches come in: the file's bytes must not depend on
 #: how it was fetched. Small enough to stay in a processor's cache between pricing and writing, so
@@ -90,7 +90,7 @@ def price_and_write(
         while chunk := list(islice(rows, CHUNK_LINES)):
             writer.write(pricing.price(chunk))
             if not written:
-                reached(Step.WRITE)  # what is killed here has begun its file and not ended it
+                reached(Failpoint.WRITE)  # what is killed here has begun its file and not ended it
             written += len(chunk)
             if on_progress is not None and time.monotonic() - told >= PROGRESS_SECONDS:
                 told = time.monotonic()

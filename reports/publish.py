@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from reports.steps import Step, reached
+from reports.failpoints import Failpoint, reached
 
 #: Ending of a file that is still being written. A killed process leaves one behind;
 #: nothing reads it, and anyone may delete it when it is old.
@@ -57,10 +57,10 @@ def target_name(part: Path) -> str:
 def publish_file(part: Path, target: Path) -> None:
     """Rename a finished file to `target` in the same folder, its content durable first."""
     _fsync(part)
-    reached(Step.BEFORE_RENAME)
+    reached(Failpoint.BEFORE_RENAME)
     part.replace(target)
     _fsync(target.parent)
-    reached(Step.AFTER_RENAME)
+    reached(Failpoint.AFTER_RENAME)
 
 
 def _part_prefix(target: Path) -> str:

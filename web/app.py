@@ -27,8 +27,8 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-def create_app(title: str, reports: APIRouter, resources: Lifespan) -> FastAPI:
-    """Build an app that serves the ``reports`` routes while its ``resources`` are open."""
+def create_app(title: str, resources: Lifespan, *routers: APIRouter) -> FastAPI:
+    """Build an app that serves the routes while its ``resources`` are open."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -53,6 +53,6 @@ def create_app(title: str, reports: APIRouter, resources: Lifespan) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimit)
     app.add_middleware(telemetry.RequestTelemetry)
-    app.include_router(_common)
-    app.include_router(reports)
+    for router in (_common, *routers):
+        app.include_router(router)
     return app

@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from offloop import telemetry
-from reports.steps import Step, reached
+from reports.failpoints import Failpoint, reached
 from workers.attempts import Delivery
 from workers.job_logs import JobLogs
 from workers.job_metrics import JobMetrics
@@ -65,7 +65,7 @@ class IdleStep(Middleware):
         message: dramatiq.MessageProxy,  # noqa: ARG002
     ) -> None:
         """Say so."""
-        reached(Step.IDLE)
+        reached(Failpoint.IDLE)
 
 
 class TierBroker(RedisBroker):

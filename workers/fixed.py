@@ -10,11 +10,11 @@ from sqlalchemy import create_engine
 
 from reports.build import price_and_publish
 from reports.dataset import ensure_dataset
+from reports.failpoints import Failpoint, reached
 from reports.lines import count_lines, stream_lines
 from reports.publish import discard_parts
 from reports.settings import ReportSettings
 from reports.spec import ReportResult
-from reports.steps import Step, reached
 from reports.storage import ReportFiles
 from workers.attempts import Attempt, AttemptStore, SupersededError
 from workers.backoff import backoff_s
@@ -47,7 +47,7 @@ files.folder.mkdir(parents=True, exist_ok=True)
 @dramatiq.actor(queue_name=Queue.LONG, actor_name=BUILD_REPORT)
 def build_report(job_id: str) -> None:
     """Build the report of a job, unless it was built before."""
-    reached(Step.FETCH, job_id)
+    reached(Failpoint.FETCH, job_id)
     try:
         attempt = attempts.claim(job_id, current_delivery(broker))
         if attempt is not None:
@@ -59,7 +59,7 @@ def build_report(job_id: str) -> None:
         # down. A dead slot acknowledges nothing: the job is delivered to another one.
         _log.critical("slot ends itself: the broker is away", exc_info=True)
         os._exit(os.EX_TEMPFAIL)
-    reached(Step.BEFORE_ACK, job_id)
+    reached(Failpoint.BEFORE_ACK, job_id)
 
 
 def _try(attempt: Attempt) -> None:
@@ -108,4 +108,4 @@ def _bill(attempt: Attempt, result: ReportResult) -> None:
         attempt=attempt.number,
         amount=price_cents(result.rows),
     )
-    reached(Step.AFTER_BILLING, attempt.job_id)
+    reached(Failpoint.AFTER_BILLING, attempt.job_id)

@@ -9,11 +9,11 @@ from sqlalchemy import create_engine
 
 from reports.build import price_and_write
 from reports.dataset import ensure_dataset
+from reports.failpoints import Failpoint, reached
 from reports.lines import count_lines, stream_lines
 from reports.models import JobStatus, now
 from reports.settings import ReportSettings
 from reports.spec import ReportResult
-from reports.steps import Step, reached
 from reports.storage import ReportFiles, result_as_found
 from workers.broker import make_broker
 from workers.job_logs import begin_attempt
@@ -38,7 +38,7 @@ files.folder.mkdir(parents=True, exist_ok=True)
 @dramatiq.actor(queue_name=Queue.LONG, actor_name=BUILD_REPORT)
 def build_report(job_id: str) -> None:
     """Build the report of a job, unless it was built before."""
-    reached(Step.FETCH, job_id)
+    reached(Failpoint.FETCH, job_id)
     record = read_record(jobs, job_id)
     spec, attempt = spec_from_record(record), int(record["attempt"]) + 1
     target = files.path(job_id, spec.format)
@@ -56,12 +56,12 @@ def build_report(job_id: str) -> None:
         attempt=attempt,
         amount=price_cents(lines),
     )
-    reached(Step.AFTER_BILLING, job_id)
+    reached(Failpoint.AFTER_BILLING, job_id)
     with target.open("wb") as file:
         published = price_and_write(stream_lines(engine, spec), spec, file)
     _finish(job_id, published.result)
     _log.info("job completed")
-    reached(Step.BEFORE_ACK, job_id)
+    reached(Failpoint.BEFORE_ACK, job_id)
 
 
 def _finish(job_id: str, result: ReportResult) -> None:

@@ -181,7 +181,7 @@ class JobStore:
         except RedisError as error:
             raise BrokerUnavailableError(str(error)) from error
 
-    async def accept(
+    async def enqueue(
         self,
         job_id: str,
         spec: ReportSpec,

@@ -31,4 +31,4 @@ async def create_report(
     return job
 
 
-app = building_app("Reports, built by another service", router, report_service)
+app = building_app("Reports, built by another service", router, resources=report_service)

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from naive_app.attempts.frame.building import building_app
 from naive_app.attempts.frame.promised import Promised, PromisedReports
-from naive_app.dependencies import Engine, Files
+from naive_app.dependencies import Engine
 from reports.build import price_and_publish
 from reports.lines import select_lines
 from reports.models import Job
 from reports.storage import ReportFiles
 from web.audit import audit
 from web.documented import ACCEPTED
+from web.jobs import Files
 from web.orders import ReportOrder
 
 router = APIRouter()

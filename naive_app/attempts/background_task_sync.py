@@ -12,13 +12,13 @@ from sqlalchemy import Engine
 
 from naive_app.attempts.frame.building import SyncEngine, building_app, sync_engine
 from naive_app.attempts.frame.promised import Promised, PromisedReports
-from naive_app.dependencies import Files
 from reports.build import price_and_publish
 from reports.lines import select_lines
 from reports.models import Job
 from reports.storage import ReportFiles
 from web.audit import audit
 from web.documented import ACCEPTED
+from web.jobs import Files
 from web.orders import ReportOrder
 
 router = APIRouter()
@@ -57,4 +57,4 @@ def build(
     promised.finish(job, published.result)
 
 
-app = building_app("Reports, built by a background task in a thread", router, sync_engine)
+app = building_app("Reports, built by a background task in a thread", router, resources=sync_engine)

@@ -13,7 +13,7 @@ from uuid import uuid4
 from fastapi import APIRouter, BackgroundTasks, Response
 
 from naive_app.attempts.frame.building import building_app
-from naive_app.dependencies import Engine, Files, Finished
+from naive_app.dependencies import Engine, Finished
 from reports.build import CHUNK_LINES
 from reports.files import MeasuredFile, report_writer
 from reports.lines import select_lines
@@ -24,6 +24,7 @@ from reports.rows import LineRow
 from reports.spec import ReportResult
 from web.audit import audit
 from web.documented import BUILT
+from web.jobs import Files
 from web.orders import ReportOrder
 
 router = APIRouter()

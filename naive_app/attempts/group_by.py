@@ -16,7 +16,7 @@ from fastapi import APIRouter, BackgroundTasks, Response
 from sqlalchemy import BigInteger, Select, cast, func, select
 
 from naive_app.attempts.frame.building import building_app
-from naive_app.dependencies import Engine, Files, Finished
+from naive_app.dependencies import Engine, Finished
 from reports.build import CHUNK_LINES
 from reports.files import MeasuredFile, report_writer
 from reports.lines import lines, select_lines
@@ -27,6 +27,7 @@ from reports.rows import FIELDS, LineRow
 from reports.spec import ReportResult, ReportSpec, SummaryRow
 from web.audit import audit
 from web.documented import BUILT
+from web.jobs import Files
 from web.orders import ReportOrder
 
 router = APIRouter()

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from fastapi import APIRouter, FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from naive_app import reports
 from naive_app.attempts.frame.building import building_app
 
 #: Seconds between two measurements of the lag.
@@ -47,4 +48,6 @@ async def monitoring(_: FastAPI) -> AsyncIterator[None]:
     watching.cancel()
 
 
-app = building_app("Reports, built in the request, with metrics", router, monitoring)
+app = building_app(
+    "Reports, built in the request, with metrics", router, reports.router, resources=monitoring
+)

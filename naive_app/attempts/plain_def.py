@@ -10,12 +10,13 @@ from uuid import uuid4
 from fastapi import APIRouter, BackgroundTasks, Response
 
 from naive_app.attempts.frame.building import SyncEngine, building_app, sync_engine
-from naive_app.dependencies import Files, Finished
+from naive_app.dependencies import Finished
 from reports.build import price_and_publish
 from reports.lines import select_lines
 from reports.models import Job, now
 from web.audit import audit
 from web.documented import BUILT
+from web.jobs import Files
 from web.orders import ReportOrder
 
 router = APIRouter()
@@ -42,4 +43,4 @@ def create_report(
     return job
 
 
-app = building_app("Reports, built by a plain def", router, sync_engine)
+app = building_app("Reports, built by a plain def", router, resources=sync_engine)

@@ -19,7 +19,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, Request, Respo
 from sqlalchemy import Engine, create_engine
 
 from naive_app.attempts.frame.building import building_app
-from naive_app.dependencies import Files, Finished
+from naive_app.dependencies import Finished
 from reports.build import price_and_publish
 from reports.dataset import ensure_dataset
 from reports.lines import select_lines
@@ -28,6 +28,7 @@ from reports.settings import ReportSettings
 from reports.spec import ReportResult
 from web.audit import audit
 from web.documented import BUILT
+from web.jobs import Files
 from web.orders import ReportOrder
 
 #: Processes of the pool, which build as many reports at a time as one slot of the job tier.
@@ -91,4 +92,4 @@ def build(order: ReportOrder, target: Path) -> ReportResult:
     return price_and_publish([lines], order, target).result
 
 
-app = building_app("Reports, built by a pool of processes", router, pool)
+app = building_app("Reports, built by a pool of processes", router, resources=pool)

@@ -10,12 +10,13 @@ from uuid import uuid4
 from fastapi import APIRouter, BackgroundTasks, Response
 
 from naive_app.attempts.frame.building import building_app
-from naive_app.dependencies import Engine, Files, Finished
+from naive_app.dependencies import Engine, Finished
 from reports.build import price_and_publish
 from reports.lines import select_lines
 from reports.models import Job, now
 from web.audit import audit
 from web.documented import BUILT
+from web.jobs import Files
 from web.orders import ReportOrder
 
 router = APIRouter()

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from offloop.bench.depth import DepthSampler
 from offloop.bench.events import Event
-from offloop.bench.happening import Happenings
+from offloop.bench.faults import Faults
 from offloop.bench.kills import Kills
 from offloop.bench.last_seen import LastSeen
 from offloop.bench.measures import ArmRun, Scrape
@@ -89,7 +89,7 @@ def run_arm(  # noqa: PLR0913 - who sends what to whom, and who else is to be to
         Watch(processes) as machine,
         observer or nullcontext(),
         DepthSampler(setting.redis_url) as depths,
-        Happenings(setting, events, remember) as happenings,
+        Faults(setting, events, remember) as happenings,
     ):
         log = generator.run(plan, out, watch)
         lags_s = worst_lag_s(setting.api, time.monotonic() - log.start_monotonic_s)

@@ -6,8 +6,8 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
+from offloop.stack.failpoints import FAILPOINTS
 from offloop.stack.pools import Pool
-from offloop.stack.steps import STEPS
 from offloop.tables import Table
 
 BROKER, API, HOUSEKEEPING = "broker", "api", "housekeeping"
@@ -27,32 +27,37 @@ _KEYS = ("for_s", "signal", "slots")
 
 
 def _known_step(name: str) -> str:
-    if name not in STEPS:
-        raise ValueError(f"{name!r} is not a step of the work; there is {', '.join(STEPS)}")
+    if name not in FAILPOINTS:
+        raise ValueError(f"{name!r} is not a step of the work; there is {', '.join(FAILPOINTS)}")
     return name
+
+
+FailpointName = Annotated[
+    str, AfterValidator(_known_step), Field(json_schema_extra={"enum": list(FAILPOINTS)})
+]
 
 
 class Event(Table):
     """One thing that happens once while an arm runs, in every arm that has what it is done to."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    #: ``pause`` freezes and thaws, ``kill`` ends and starts again `for_s` later or after the load,
-    #: ``restart`` ends and starts again at once, ``scale`` changes the number of slots.
+    """Its name: measures such as `kill.lost` begin with it."""
     do: Literal["pause", "kill", "restart", "scale"]
-    #: ``broker``, ``api``, ``housekeeping``, a pool (all its slots) or a slot, such as
-    #: ``worker-long-1``.
+    """`pause` freezes a process for `for_s`. `kill` ends it and starts it again `for_s` later, or
+    after the load. `restart` ends it and starts it at once. `scale` changes the number of slots."""
     what: str
-    #: When: seconds after the load began,
+    """`broker`, `api`, `housekeeping`, a pool (all its slots), or a slot: `worker-long-1`."""
     at_s: float | None = Field(default=None, ge=0)
-    #: or as soon as a process reaches this step; of a pool, only the slot that does is meant. With
-    #: both, as soon as one does from that second on.
-    at: Annotated[str, AfterValidator(_known_step)] | None = None
-    #: Seconds that a pause takes, or that a killed process is away.
+    """Second of the load."""
+    at: FailpointName | None = None
+    """As soon as a process reaches this failpoint (`reports/failpoints.py`), after `at_s` if both
+    are given. Of a pool, only the slot that reaches it."""
     for_s: PositiveFloat | None = None
-    #: How a process is ended.
+    """Seconds of a pause, or that a killed process is away."""
     signal: Literal["TERM", "KILL"] | None = None
-    #: Slots of the pool from then on.
+    """How a process is ended."""
     slots: PositiveInt | None = None
+    """Slots of the pool from then on."""
 
     @property
     def ends_the_api(self) -> bool:

@@ -1,12 +1,13 @@
 """Experiment files: one question, one TOML file in ``loadtests/experiments``."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -39,7 +40,7 @@ from offloop.measuring.expressions import PSEUDO_ARMS, Expression
 from offloop.measuring.verdicts import Expectation
 from offloop.stack.catalog import TIERS, WAYS, WAYS_WITH_LIMIT
 from offloop.stack.pools import Pool
-from offloop.stack.servers import Server
+from offloop.stack.servers import AnyServer
 from offloop.tables import Table
 
 #: The keys of each kind of arrivals: those tables' own errors do not say which there are.
@@ -67,18 +68,23 @@ def _known_tier(name: str) -> str:
     return name
 
 
+Way = Annotated[str, AfterValidator(_known_way), Field(json_schema_extra={"enum": list(WAYS)})]
+Tier = Annotated[str, AfterValidator(_known_tier), Field(json_schema_extra={"enum": list(TIERS)})]
+
+
 class Load(Table):
     """What is sent to every arm, on one schedule a block."""
 
-    #: Seconds of load an arm gets in each block.
     duration_s: PositiveFloat
-    #: Seconds after the last due request during which answers still count.
+    """Seconds of load that each arm gets in each block."""
     drain_s: PositiveFloat
-    #: Instead of `duration_s` in a quick run, where its few blocks would have too few requests.
+    """Seconds to wait for late answers after the last request was due."""
     quick_duration_s: PositiveFloat | None = None
-    #: Whether the naive arm may get more work than it can do: because that is the question.
+    """Replaces `duration_s` in a quick run: its two blocks need 2,000 requests for a p99."""
     overload: bool = False
+    """Allow more work than the naive arm can do, where overload is the question."""
     streams: dict[StreamName, Stream] = Field(min_length=1)
+    """What is sent: requests (`request`) or orders for reports (`order`)."""
 
     @property
     def requests(self) -> dict[str, RequestStream]:
@@ -126,24 +132,42 @@ class Load(Table):
         return self
 
 
-class Arm(Table):
-    """One side of the experiment. ``naive`` and ``fixed`` differ in exactly one field."""
+class StackDefaults(Table):
+    """The services that the arms have in common. Each arm then has only the keys that differ."""
 
-    #: The module that answers ``POST /reports``.
-    way: Annotated[str, AfterValidator(_known_way)]
-    #: What answers requests, and with how many processes.
-    server: Server
-    #: The module that declares the actors, where the way has a job tier.
-    tier: Annotated[str, AfterValidator(_known_tier)]
-    #: The slots of that tier.
-    pools: dict[Name, Pool] = Field(min_length=1)
-    #: Jobs that a queue may hold, those being worked on included, before orders are refused;
-    #: without it the tier's own limit, which is far away.
+    way: Way | None = None
+    """As in `[arms.NAME]`."""
+    server: AnyServer | None = None
+    """As in `[arms.NAME]`."""
+    tier: Tier | None = None
+    """As in `[arms.NAME]`."""
+    pools: dict[Name, Pool] | None = Field(default=None, min_length=1)
+    """As in `[arms.NAME]`."""
     queue_limit: PositiveInt | None = None
-    #: What it gets; every stream where nothing is said.
+    """As in `[arms.NAME]`."""
+
+
+class Arm(Table):
+    """One side of the experiment. A key that it does not have is that of `[stack]`."""
+
+    # An editor sees the file before `[stack]` is filled in.
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required"))
+
+    way: Way
+    """The module that answers `POST /reports`."""
+    server: AnyServer
+    """The server, `"uvicorn"` or a table."""
+    tier: Tier
+    """The module with the actors, for a way that has a job tier."""
+    pools: dict[Name, Pool] = Field(min_length=1)
+    """The slots of the job tier."""
+    queue_limit: PositiveInt | None = None
+    """Jobs that a queue may hold, running ones included, before orders are refused. By default the
+    far higher limit of the tier."""
     streams: tuple[str, ...] | None = None
-    #: Whether it runs in the first block only: it is shown, not judged.
+    """The streams that the arm gets. By default all."""
     once: bool = False
+    """Run it in the first block only: it is shown, not judged."""
 
     @property
     def has_tier(self) -> bool:
@@ -166,22 +190,32 @@ class Evidence(Table):
     """A process to profile while one arm runs: where does its time go?"""
 
     arm: str
+    """The arm."""
     process: str
+    """Its process, such as `naive`, `fixed` or `worker-long-1`."""
 
 
 class Experiment(Question):
     """One question, and how it is put to the apps."""
 
     load: Load
+    """What is sent."""
+    stack: StackDefaults = Field(default_factory=StackDefaults)
+    """The services that the arms have in common."""
     arms: dict[Name, Arm]
-    #: Measures that theory predicts.
+    """The sides that are compared. `naive` and `fixed` are needed, and differ in exactly one key;
+    with plain requests also `baseline`, the fixed side without reports. Other arms are shown."""
     predict: dict[str, AnyPrediction] = Field(default_factory=dict)
+    """Measures that theory predicts before the load begins: measure = formula. Expectations and
+    stories use them as `predicted.MEASURE`, `calibrated.MEASURE` or `configured.MEASURE`."""
     events: tuple[Event, ...] = ()
+    """What is done to the services during the load, in every arm that has them."""
     evidence: tuple[Evidence, ...] = ()
-    #: What is shown instead of all measures of all arms, where these would be too many.
+    """Processes that py-spy profiles after the last block, in an extra run without events."""
     table: ArmTable | None = None
-    #: How metrics are scraped, where what they show is the question.
+    """Arms as rows, for an experiment with too many arms for the standard table."""
     scrape: Scraping | None = None
+    """How the metrics of the API are scraped, where the metrics are the question."""
 
     def streams_of(self, arm: str) -> tuple[str, ...]:
         """Return the names of the streams that an arm gets."""
@@ -239,6 +273,17 @@ class Experiment(Question):
         ]
         first = min(ending, key=lambda event: event.at_s or 0.0, default=None)
         return "" if first is None else f"before:{first.id}."
+
+    @model_validator(mode="before")
+    @classmethod
+    def _arms_stand_on_the_stack(cls, tables: dict[str, Any]) -> dict[str, Any]:
+        stack, arms = tables.get("stack"), tables.get("arms")
+        if not isinstance(stack, dict) or not isinstance(arms, dict):
+            return tables
+        whole = {
+            name: {**stack, **arm} if isinstance(arm, dict) else arm for name, arm in arms.items()
+        }
+        return {**tables, "arms": whole}
 
     @model_validator(mode="after")
     def _knows_what_whole_files_are(self) -> Self:
@@ -478,10 +523,19 @@ def load_experiment(path: Path) -> AnyExperiment:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ExperimentError(f"{path.name} is not TOML: {error}") from error
     except ValidationError as error:
-        lines = "\n".join(f"  {_describe(entry)}" for entry in error.errors())
+        lines = "\n".join(f"  {_describe(entry)}" for entry in _each_once(error.errors()))
         raise ExperimentError(
             f"{path.name} is not an experiment:\n{lines}\nCONTRIBUTING.md explains every key."
         ) from error
+
+
+def _each_once(entries: Sequence[ErrorDetails]) -> Iterator[ErrorDetails]:
+    """Leave out of arms what is wrong in `[stack]`, which all of them repeat."""
+    places = [(entry, entry["loc"], entry["msg"]) for entry in entries]
+    shared = {(place[1:], message) for _, place, message in places if place[:1] == ("stack",)}
+    for entry, place, message in places:
+        if place[:1] != ("arms",) or (place[2:], message) not in shared:
+            yield entry
 
 
 def _describe(entry: ErrorDetails) -> str:

@@ -37,12 +37,12 @@ class Scraping(Table):
     at the start of the run.
     """
 
-    #: Between two scrapes.
     interval_stalls: PositiveFloat
-    #: After which a scrape is given up.
+    """Time between two scrapes."""
     timeout_stalls: PositiveFloat
-    #: The code that is known to hold the loop: file -> its functions.
+    """Time after which a scrape is given up."""
     guilty: Mapping[str, tuple[str, ...]] = Field(min_length=1)
+    """The code that is known to hold the loop: file = its functions."""
 
     @model_validator(mode="after")
     def _is_one_at_a_time(self) -> Self:

@@ -11,10 +11,11 @@ from offloop.tables import Table
 class Prediction(Table):
     """One measure of one arm that theory is to predict; only a name is a formula for naive."""
 
-    #: Name of the formula.
     formula: str
-    #: The arm that it is about.
+    """Name of a formula in `offloop/bench/theory.py`. In place of the table, the name alone is
+    enough."""
     arm: str = "naive"
+    """The arm that it is about."""
 
     @model_validator(mode="after")
     def _knows_its_formula(self) -> Self:
@@ -31,4 +32,6 @@ def _name_alone(value: object) -> object:
 
 
 #: As a file writes it: a table, or the name of the formula alone.
-AnyPrediction = Annotated[Prediction, BeforeValidator(_name_alone)]
+AnyPrediction = Annotated[
+    Prediction, BeforeValidator(_name_alone, json_schema_input_type=str | Prediction)
+]

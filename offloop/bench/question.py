@@ -32,9 +32,12 @@ class Story(Table):
     """What to say afterwards; ``{EXPRESSION}`` stands for a measured value (`story.tell`)."""
 
     gain: Annotated[str, AfterValidator(_can_be_told)]
+    """What the fix gains. `{ARM.MEASURE}` becomes the value with its unit, `{ARM.MEASURE /
+    ARM.MEASURE}` the ratio with its interval, `{ARM.MEASURE vs ARM.MEASURE}` both values."""
     price: Annotated[str, AfterValidator(_can_be_told)]
-    #: Told after the price, of arms that are only shown: the others tell nothing of those.
+    """What the fix costs, as clients see it."""
     shown: Annotated[str, AfterValidator(_can_be_told)] | None = None
+    """What to say of arms that are not judged. A quick run of all experiments leaves it out."""
 
 
 #: The names of all measures of each arm and pseudo-arm.
@@ -64,15 +67,21 @@ class Question(Table):
     """The part of an experiment file that does not depend on what is run to answer it."""
 
     title: str
+    """What the experiment shows."""
     rule: str
+    """The rule that it teaches."""
     question: str
+    """What is asked before the run."""
     prediction: str
-    #: Whether it runs where no experiment is named.
+    """What readers are asked to predict."""
     headline: bool = False
-    #: Passes over all arms where the command does not say: fewer for what is gross.
+    """Run it where the command names no experiment."""
     blocks: int = Field(default=BLOCKS, ge=FEWEST_BLOCKS)
+    """Passes over all arms that have to be undisturbed."""
     expect: tuple[Expectation, ...] = Field(min_length=1)
+    """The limits that decide the verdict."""
     story: Story
+    """The result in words."""
 
     @property
     def expected_of(self) -> frozenset[str]:

@@ -17,12 +17,12 @@ from offloop.bench.question import ExperimentError
 from offloop.stack import catalog
 from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
+from offloop.stack.failpoints import FailpointServer
 from offloop.stack.pools import Pool
 from offloop.stack.ports import free_port
 from offloop.stack.redis import NAME as REDIS
 from offloop.stack.redis import embedded_redis
 from offloop.stack.service import Service
-from offloop.stack.steps import StepServer
 from offloop.stack.supervisor import Stack
 
 
@@ -38,7 +38,7 @@ class Setting:
         redis_url: The broker; None where there is none.
         arm: What was started for it: its pools, and the tier.
         site: Where its services work.
-        steps: Knows who reaches which step of the work; None where no event waits for one.
+        failpoints: Knows who reaches which step of the work; None where no event waits for one.
     """
 
     stack: Stack
@@ -48,7 +48,7 @@ class Setting:
     redis_url: str | None
     arm: Arm
     site: catalog.Site
-    steps: StepServer | None
+    failpoints: FailpointServer | None
 
     @property
     def queues(self) -> frozenset[str]:
@@ -172,8 +172,10 @@ def _start(arm: Arm, root: Path, stack: Stack, cleanup: ExitStack, *, observed: 
     way = catalog.WAYS[arm.way]
     broker, redis_url = _broker(stack) if way.has_tier else ((), None)
     # It has to listen before anything starts: work asks for it once.
-    steps = cleanup.enter_context(StepServer(stack.folder / "steps")) if observed else None
-    path = None if steps is None else steps.path
+    failpoints = (
+        cleanup.enter_context(FailpointServer(stack.folder / "failpoints")) if observed else None
+    )
+    path = None if failpoints is None else failpoints.path
     knows_keys = arm.tier not in catalog.TIERS_WITHOUT_KEYS
     site = catalog.Site(
         root,
@@ -188,7 +190,7 @@ def _start(arm: Arm, root: Path, stack: Stack, cleanup: ExitStack, *, observed: 
     keeping = (catalog.housekeeping(site),) if way.has_tier else ()
     services = (*broker, api, *workers, *keeping)
     stack.start(*services)
-    return Setting(stack, services, api, workers, redis_url, arm, site, steps)
+    return Setting(stack, services, api, workers, redis_url, arm, site, failpoints)
 
 
 def _broker(stack: Stack) -> tuple[tuple[Service, ...], str]:

@@ -15,51 +15,57 @@ StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class RequestStream(Table):
     """Requests that have nothing to do with reports."""
 
-    #: Method and path, such as ``GET /ping``.
     request: str = Field(pattern=r"^[A-Z]+ /[\x21-\x7e]*$")
+    """Method and path, such as `GET /ping`."""
     arrivals: Arrivals
-    #: How many clients send them, in turn, each on a connection of its own that it keeps. Where
-    #: nothing is said, any request takes the connection that was free last.
+    """When requests are due."""
     clients: PositiveInt | None = None
-    #: Seconds after the load began at which they end; with the load where nothing is said.
+    """How many clients send them, in turn, each on its own kept-alive connection. By default a
+    request takes the connection that was free last."""
     until_s: PositiveFloat | None = None
+    """Second of the load at which the stream ends. By default it ends with the load."""
 
 
 class ReportOrder(Table):
     """The body of every ``POST /reports`` of a stream."""
 
     shipped_from: date
+    """First day of the report."""
     shipped_to: date
+    """Last day of the report."""
     format: Literal["csv", "parquet"]
+    """Format of the file."""
 
 
 class OrderStream(Table):
     """Orders for one report, over and over at a rate, or a few and no more."""
 
     order: ReportOrder
-    #: Evenly spaced, or independent of each other.
+    """The body of each `POST /reports`."""
     arrivals: Literal["constant", "poisson"] = "constant"
-    #: Orders that come at the same moment.
+    """Evenly spaced, or a Poisson process."""
     burst: PositiveInt = 1
-    #: Seconds after the load began before which none comes,
+    """Orders that arrive at the same moment."""
     from_s: float = Field(default=0, ge=0)
-    #: and from which on none does; the end of the load where nothing is said.
+    """Second of the load at which the stream begins."""
     until_s: PositiveFloat | None = None
-    #: The share of time in which one slot, or the API where there is none, builds these reports:
-    #: the rate follows from the time a report takes on the machine at hand.
+    """Second of the load at which it ends. By default it ends with the load."""
     utilisation: float | None = Field(default=None, gt=0, lt=1)
-    #: Orders per second.
+    """Share of the time for which these reports keep one slot busy, or the API where it builds
+    them. The rate follows from the measured time of a report."""
     rate: PositiveFloat | None = None
-    #: Orders per report that all slots on their queue together can build: above 1 the queue grows.
+    """Orders per second."""
     drain: PositiveFloat | None = None
-    #: Orders altogether, all at the moment `from_s`: at no rate.
+    """Arrival rate divided by the drain rate of all slots on the queue, which is measured before
+    the load. Above 1 the queue grows."""
     count: PositiveInt | None = None
-    #: Whether who is refused with `503` and a `Retry-After` comes back as late as that says, again
-    #: and again until the order is accepted.
+    """Number of orders, all at the second `from_s`."""
     retry_refused: bool = False
-    #: Seconds after which a client who has lost patience, or the answer, sends the same order
-    #: again, with the same ``Idempotency-Key``. Without it, orders have no key.
+    """A client that gets `503` with `Retry-After` orders again after that time, until the order is
+    accepted."""
     repeat_after_s: PositiveFloat | None = None
+    """Seconds after which the client sends the same order again, with the same `Idempotency-Key`:
+    the stream `NAME.again`. By default orders have no key."""
 
     @model_validator(mode="after")
     def _has_one_rate(self) -> Self:

@@ -27,10 +27,11 @@ class Column(Table):
     """One thing to say of every arm: as it was measured, or a fact."""
 
     heading: str
-    #: As in a story, with ``ARM`` for the row's arm: ``{ARM.report.alone_cpu_s}``.
+    """Heading of the column."""
     cell: Annotated[str, AfterValidator(_can_be_told)] | None = None
-    #: Which of each row's facts.
+    """A text as in a story, with `ARM` for the arm of the row: `{ARM.report.alone_cpu_s}`."""
     fact: str | None = None
+    """The fact of each row to show."""
 
     def cell_of(self, arm: str) -> str | None:
         """Return the text of an arm's cell; None where it is a fact."""
@@ -46,17 +47,19 @@ class Column(Table):
 class Row(Table):
     """One arm."""
 
-    #: What people call it.
     name: str
-    #: What is true of it, and no run measures.
+    """Name of the arm, for people."""
     facts: dict[str, str] = Field(default_factory=dict)
+    """What is true of the arm and is not measured. A test compares it with the code."""
 
 
 class ArmTable(Table):
     """Rows by arm, and columns, in the order in which they are shown."""
 
     columns: tuple[Column, ...] = Field(min_length=1)
+    """The columns, in order."""
     rows: dict[Name, Row] = Field(min_length=1)
+    """A row for each arm, in order."""
 
     @model_validator(mode="after")
     def _has_its_facts(self) -> Self:

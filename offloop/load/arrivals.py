@@ -22,46 +22,60 @@ Seed = int | str
 
 
 class _Arrivals(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Constant(_Arrivals):
     """Evenly spaced, at `rate` requests/s; the seed only decides the first moment."""
 
     kind: Literal["constant"] = "constant"
+    """Evenly spaced."""
     rate: PositiveFloat
+    """Requests per second."""
 
 
 class Poisson(_Arrivals):
     """Independent arrivals, on average `rate` requests/s."""
 
     kind: Literal["poisson"] = "poisson"
+    """Independent of each other."""
     rate: PositiveFloat
+    """Requests per second, on average."""
 
 
 class Ramp(_Arrivals):
     """A rate that moves in a straight line from `start_rate` to `end_rate` requests/s."""
 
     kind: Literal["ramp"] = "ramp"
+    """A rate that changes linearly."""
     start_rate: float = Field(default=0.0, ge=0)
+    """Requests per second at the beginning."""
     end_rate: float = Field(ge=0)
+    """Requests per second at the end."""
 
 
 class Step(_Arrivals):
     """Each of `rates` (requests/s) in turn, for an equal share of the duration."""
 
     kind: Literal["step"] = "step"
+    """Several rates, each for an equal share of the time."""
     rates: tuple[Annotated[float, Field(ge=0)], ...] = Field(min_length=1)
+    """Requests per second of each step."""
 
 
 class Spike(_Arrivals):
     """`rate` requests/s, but `spike_rate` from `spike_at_s` on for `spike_s` seconds."""
 
     kind: Literal["spike"] = "spike"
+    """A rate with a spike."""
     rate: float = Field(ge=0)
+    """Requests per second outside of the spike."""
     spike_rate: PositiveFloat
+    """Requests per second in the spike."""
     spike_at_s: float = Field(ge=0)
+    """Second at which the spike begins."""
     spike_s: PositiveFloat
+    """Seconds that it lasts."""
 
 
 #: Arrivals as an experiment file describes them, for example `{kind = "poisson", rate = 200}`.

@@ -59,11 +59,11 @@ class PipedUser(OpenModelUser):
 
     def _run(self, job: Job) -> Done:
         plan = Plan.model_validate_json(job.plan.read_bytes())
-        walked = self.walk(plan, on_progress=self.tell)
-        write_rows(job.out / REQUESTS_FILE, RequestRow._fields, walked.requests)
-        write_rows(job.out / REPORTS_FILE, ReportRow._fields, walked.reports)
-        write_rows(job.out / REFUSALS_FILE, RefusalRow._fields, walked.refusals)
-        return Done(start_monotonic_s=walked.start_monotonic_s, cpu_s=walked.cpu_s)
+        dispatched = self.dispatch(plan, on_progress=self.tell)
+        write_rows(job.out / REQUESTS_FILE, RequestRow._fields, dispatched.requests)
+        write_rows(job.out / REPORTS_FILE, ReportRow._fields, dispatched.reports)
+        write_rows(job.out / REFUSALS_FILE, RefusalRow._fields, dispatched.refusals)
+        return Done(start_monotonic_s=dispatched.start_monotonic_s, cpu_s=dispatched.cpu_s)
 
 
 def main() -> None:

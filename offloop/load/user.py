@@ -1,4 +1,4 @@
-"""The Locust user that walks a schedule. Imported inside a Locust process only."""
+"""The Locust user that dispatches a schedule. Imported inside a Locust process only."""
 
 from time import time
 from typing import ClassVar
@@ -6,11 +6,11 @@ from typing import ClassVar
 from locust import FastHttpUser
 
 from offloop.load.client_view import CLIENT_VIEW
+from offloop.load.dispatcher import Dispatched, OnProgress, Walk
 from offloop.load.log import succeeded
 from offloop.load.plan import Plan, Stream
 from offloop.load.protocol import Progress
 from offloop.load.records import ReportRow, RequestRow
-from offloop.load.walk import OnProgress, Walk, Walked
 
 _MS = 1000.0
 
@@ -22,8 +22,8 @@ class RequestFailed(Exception):  # noqa: N818 - Locust shows this name beside th
 class OpenModelUser(FastHttpUser):
     """One user that is a whole population: it sends every request of a plan when it is due.
 
-    Subclasses have a task that calls `walk`. With `statistics`, Locust's own figures and its web
-    UI show every request, its response time counted from when it was due, and `CLIENT_VIEW` has
+    Subclasses have a task that calls `dispatch`. With `statistics`, Locust's own figures and its
+    web UI show every request, its response time counted from when it was due, and `CLIENT_VIEW` has
     metrics of them. Locust rounds and keeps no raw values, so verdicts use the request log instead.
     """
 
@@ -32,7 +32,7 @@ class OpenModelUser(FastHttpUser):
     fixed_count = 1
     statistics: ClassVar[bool] = True
 
-    def walk(self, plan: Plan, on_progress: OnProgress | None = None) -> Walked:
+    def dispatch(self, plan: Plan, on_progress: OnProgress | None = None) -> Dispatched:
         """Send everything in `plan` and wait for the answers until its deadline."""
         deadline_s = plan.deadline_s
 

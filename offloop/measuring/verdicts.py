@@ -56,19 +56,23 @@ class Expectation(Table):
     """One limit on one measure."""
 
     id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    """Its name, in small letters: `run.json` and messages use it."""
     measure: Annotated[str, AfterValidator(parses)]
+    """`ARM.MEASURE`, or a ratio, `ARM.MEASURE / ARM.MEASURE`. `docs/measures.md` lists all
+    measures."""
     op: Op
+    """On which side of the limit the value has to be."""
     limit: float
-    #: Whether every block has to keep it, so that the worst is judged: for what must happen, or
-    #: must never happen.
+    """The limit, in the unit of the measure."""
     every_block: bool = False
-    #: Whether it is a promise: every run of the arm has to keep it, a disturbed one as well, and
-    #: the experiment fails if it is broken, whatever else holds.
+    """Judge the worst block, not the interval over all blocks. For what must happen every time."""
     promise: bool = False
-    #: The expectation in words, for people.
+    """Judge every run of the arm, also a disturbed one. If one breaks it, the experiment fails,
+    whatever else holds. For what must never happen: a lost job, a double bill."""
     says: str
-    #: Why the limit is where it is.
+    """The expectation in words: the heading of its row in the table."""
     why: str
+    """Why the limit is where it is."""
 
 
 class Judged(BaseModel):

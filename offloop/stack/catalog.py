@@ -100,8 +100,8 @@ class Site:
         root: The checkout, with the modules to run.
         files: Folder for the files of reports.
         redis_url: The broker; None where there is none.
-        steps: Unix socket on which work says which step it has reached, and waits for an answer;
-            None where nobody listens.
+        failpoints: Unix socket on which work announces each failpoint and waits for an answer; None
+            where nothing listens.
         knows_keys: Whether an order that is sent again, with the same idempotency key, is the same.
         queue_limit: Jobs that a queue may hold before orders are refused; None for the tier's own.
     """
@@ -109,7 +109,7 @@ class Site:
     root: Path
     files: Path
     redis_url: str | None
-    steps: Path | None = None
+    failpoints: Path | None = None
     knows_keys: bool = True
     queue_limit: int | None = None
 
@@ -133,7 +133,7 @@ class Site:
             "OFFLOOP_METRICS_PORT": ",".join(map(str, metrics_ports)),
             "OFFLOOP_SHUTDOWN_GRACE_S": str(_SHUTDOWN_GRACE_S),
             **({"OFFLOOP_REDIS_URL": self.redis_url} if self.redis_url else {}),
-            **({"OFFLOOP_STEPS": str(self.steps)} if self.steps else {}),
+            **({"OFFLOOP_FAILPOINTS": str(self.failpoints)} if self.failpoints else {}),
             **({} if self.knows_keys else {"OFFLOOP_IDEMPOTENCY_KEYS": "false"}),
             **({"OFFLOOP_QUEUE_LIMIT": str(self.queue_limit)} if self.queue_limit else {}),
         }

@@ -17,20 +17,26 @@ def _known_queue(name: str) -> str:
     return name
 
 
+Queue = Annotated[
+    str, AfterValidator(_known_queue), Field(json_schema_extra={"enum": list(QUEUES)})
+]
+
+
 class Pool(Table):
     """Slots on the same queues; each is one supervised process with one thread for jobs.
 
     The pool's name is that of its slots: ``worker-<pool>-<number>``.
     """
 
-    #: The queues that each slot serves.
-    queues: tuple[Annotated[str, AfterValidator(_known_queue)], ...] = Field(min_length=1)
+    queues: tuple[Queue, ...] = Field(min_length=1)
+    """The queues that each slot serves."""
     slots: PositiveInt
-    #: Niceness of each slot.
+    """How many slots: each is one process that does one job at a time."""
     nice: int = Field(default=NICE_WORKER, ge=0, le=NICEST)
-    #: Messages that a slot holds of each of its queues, the one that it works on included: what
-    #: it holds, no idle slot can take.
+    """Niceness of each slot."""
     prefetch: PositiveInt = 1
+    """Messages that a slot takes from each of its queues, the current one included. An idle slot
+    cannot take a message that another slot holds."""
 
     @model_validator(mode="after")
     def _names_each_queue_once(self) -> Self:

@@ -2,9 +2,9 @@
 
 import sys
 from math import ceil
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, model_validator
 
 from offloop.stack.ports import LOOPBACK
 from offloop.tables import Table
@@ -23,20 +23,16 @@ _WORKER_CLASS = "web.gunicorn_worker.HttptoolsWorker"
 
 
 class Server(Table):
-    """The server of an arm. Its name alone, ``"uvicorn"``, means one process for requests."""
+    """The server of an arm. Its name alone, `"uvicorn"`, means one process for requests."""
 
     kind: Literal["uvicorn", "gunicorn"]
-    #: The processes that the arm has for requests and reports together; those that are no slot of
-    #: a pool serve requests. A process that only looks after others is not counted.
+    """The server."""
     processes: PositiveInt | None = None
-    #: Seconds after which gunicorn kills a worker that has given no sign of life. With 1 it would
-    #: kill idle ones.
+    """Processes for requests and reports together: those that are not slots of a pool serve
+    requests. The master process is not counted."""
     timeout_s: int | None = Field(default=None, ge=2)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _may_be_a_name(cls, table: object) -> object:
-        return {"kind": table} if isinstance(table, str) else table
+    """Seconds without a sign of life after which gunicorn kills a worker. At 1 s it would kill idle
+    workers."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
@@ -99,6 +95,15 @@ class Server(Table):
                     *("--log-level", "warning", "--no-control-socket"),
                 )
 
+
+def _name_alone(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+#: As a file writes it: a table, or the name alone.
+AnyServer = Annotated[
+    Server, BeforeValidator(_name_alone, json_schema_input_type=Literal["uvicorn"] | Server)
+]
 
 #: The server where nothing else is said.
 STANDARD_SERVER = Server(kind="uvicorn")

@@ -48,9 +48,9 @@ def shipped(slug: str) -> Experiment:
     return experiment
 
 
-def refusal_of(slug: str, folder: Path, old: str, new: str) -> str:
+def refusal_of(file: Path, folder: Path, old: str, new: str) -> str:
     """What is said of an experiment's file once something in it has been replaced."""
-    text = (EXPERIMENTS / f"{slug}.toml").read_text()
+    text = file.read_text()
     assert old in text
     path = folder / "broken.toml"
     path.write_text(text.replace(old, new))

@@ -15,6 +15,9 @@ from tests.bench.support import EXPERIMENTS, refusal_of, shipped
 
 SHIPPED = experiment_files(EXPERIMENTS)
 
+#: An experiment that no change to one that is shipped can break.
+PLAIN = Path(__file__).parent / "files" / "plain.toml"
+
 #: An order as a file writes it.
 ORDER = '{ shipped_from = 1995-01-01, shipped_to = 1995-01-02, format = "csv" }'
 
@@ -23,8 +26,8 @@ Refusal = Callable[[str, str], str]
 
 @pytest.fixture
 def refusal(tmp_path: Path) -> Refusal:
-    """What is said of `loop_blocking.toml` once something in it has been replaced."""
-    return partial(refusal_of, "loop_blocking", tmp_path)
+    """What is said of `plain.toml` once something in it has been replaced."""
+    return partial(refusal_of, PLAIN, tmp_path)
 
 
 @pytest.mark.parametrize("slug", SHIPPED)
@@ -172,7 +175,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         ("limit = 50\n", "", ["expect.0.limit: Field required"]),
         ("limit = 50\n", "limit = 50\nevery_block = 3\n", ["expect.0.every_block", "boolean"]),
         ('id = "disease"', 'id = "The disease"', ["expect.0.id", "should match pattern"]),
-        ('id = "disease"', 'id = "theory_low"', ["several expectations theory_low"]),
+        ('id = "disease"', 'id = "theory"', ["several expectations theory"]),
         (
             'measure = "naive.bystander.p99_ms / fixed.bystander.p99_ms"',
             'measure = "naive.bystander.p99_ms : fixed.bystander.p99_ms"',
@@ -197,7 +200,7 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
             "/ baseline.bystander.p99_ms",
             "/ baseline.report.p99_ms",
             [
-                "expectation 'cure_response' looks at baseline.report.p99_ms",
+                "expectation 'cure' looks at baseline.report.p99_ms",
                 "which the arm baseline will not have: the nearest is",
             ],
         ),
@@ -250,7 +253,10 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         (
             "{fixed.bystander.p99_ms}",
             "{mixed.bystander.p99_ms}",
-            ["story.gain looks at mixed.bystander.p99_ms", "there is baseline, naive, fixed, same"],
+            [
+                "story.gain looks at mixed.bystander.p99_ms",
+                "there is baseline, naive, fixed, shown",
+            ],
         ),
         (
             "{fixed.bystander.p99_ms}",
@@ -259,8 +265,8 @@ def test_the_baseline_is_the_fixed_arm_without_reports(slug: str) -> None:
         ),
         (
             "{fixed.bystander.p99_ms}",
-            "{same_priority.bystander.p99_ms}",
-            ["story.gain tells of 'same_priority', which is only shown", "belongs to story.shown"],
+            "{shown.bystander.p99_ms}",
+            ["story.gain tells of 'shown', which is only shown", "belongs to story.shown"],
         ),
         ("{fixed.bystander.p99_ms}", "{fixed.bystander.p99_ms", ["a brace has no partner"]),
     ],
@@ -277,7 +283,7 @@ def test_a_mistake_is_refused_with_the_file_the_key_and_what_is_allowed(
 
 
 def test_without_plain_requests_there_is_no_need_for_a_baseline(tmp_path: Path) -> None:
-    text = SHIPPED["loop_blocking"].read_text()
+    text = PLAIN.read_text()
     orders_only = text.replace('request = "GET /ping"', f"order = {ORDER}").replace(
         'arrivals = { kind = "poisson", rate = 300 }', "rate = 3"
     )
@@ -294,12 +300,49 @@ def test_without_plain_requests_there_is_no_need_for_a_baseline(tmp_path: Path) 
 
 
 def test_an_arm_gets_all_streams_unless_it_names_some() -> None:
-    experiment = shipped("loop_blocking")
+    experiment = load_experiment(PLAIN)
+    assert isinstance(experiment, Experiment)
 
     assert experiment.streams_of("naive") == ("bystander", "report")
     assert experiment.streams_of("baseline") == ("bystander",)
     assert experiment.orders_of("naive") == ("report",)
     assert experiment.orders_of("baseline") == ()
+
+
+STACK = """[stack]
+server = "uvicorn"
+tier = "workers.fixed"
+pools.long = { queues = ["long"], slots = 1 }
+
+"""
+
+
+def on_a_stack(text: str) -> str:
+    """The same file, whose arms leave to `[stack]` what they have in common."""
+    before, arms, after = text.partition("[arms.baseline]")
+    for line in STACK.splitlines()[1:-1]:
+        after = after.replace(f"{line}\n", "")
+    return before + STACK + arms + after
+
+
+def test_an_arm_says_only_how_it_differs_from_the_stack(tmp_path: Path) -> None:
+    path = tmp_path / "short.toml"
+    path.write_text(on_a_stack(PLAIN.read_text()))
+
+    whole, short = load_experiment(PLAIN), load_experiment(path)
+
+    assert path.read_text().count("uvicorn") == 1
+    assert short.arms == whole.arms
+
+
+def test_a_mistake_in_the_stack_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "short.toml"
+    path.write_text(on_a_stack(PLAIN.read_text()))
+
+    message = refusal_of(path, tmp_path, '"uvicorn"', '"hypercorn"')
+
+    assert message.count("'uvicorn' or 'gunicorn'") == 1
+    assert "stack.server.kind" in message
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(refusal: Refusal) -> None:
@@ -334,7 +377,7 @@ def test_an_experiment_that_does_not_exist_is_named_beside_those_that_do() -> No
 
 def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
     for slug in ("alpha", "beta"):
-        (tmp_path / f"{slug}.toml").write_bytes(SHIPPED["loop_blocking"].read_bytes())
+        (tmp_path / f"{slug}.toml").write_bytes(PLAIN.read_bytes())
 
     assert list(find_experiments(tmp_path, ("beta", "alpha"))) == ["beta", "alpha"]
     assert list(experiment_files(tmp_path)) == ["alpha", "beta"]
@@ -420,7 +463,7 @@ def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
 def test_what_cannot_be_measured_or_predicted_is_refused_with_the_reason(
     tmp_path: Path, slug: str, old: str, new: str, said: list[str]
 ) -> None:
-    message = refusal_of(slug, tmp_path, old, new)
+    message = refusal_of(SHIPPED[slug], tmp_path, old, new)
 
     for words in said:
         assert words in message

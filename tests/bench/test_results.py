@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import jsonschema_rs
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,6 +23,7 @@ from offloop.bench.results import (
 )
 from offloop.load.records import RefusalRow
 from offloop.measuring.verdicts import Verdict
+from offloop.pages.reference import run_schema
 from offloop.stack.sampling import ResourceSample
 from tests.bench.support import ROOT, block, report, request, request_log, result
 
@@ -102,6 +104,18 @@ def test_latest_points_at_the_newest_run_from_its_start(runs: Path) -> None:
 
         assert (runs / "latest").resolve() == newest.path
         assert not (runs / "latest").readlink().is_absolute()
+
+
+def test_a_run_keeps_its_published_schema(runs: Path) -> None:
+    run = new_run()
+    run.experiments["loop_blocking"] = result([block()])
+    folder = RunFolder(runs, run)
+    folder.finish()
+
+    found = json.loads((folder.path / RUN_FILE).read_text())
+
+    jsonschema_rs.validate(json.loads(run_schema()), found)
+    assert (found["schema"], found["kind"]) == ("offloop.run/2", "bench")
 
 
 def test_a_run_is_marked_as_interrupted_until_it_is_finished(runs: Path) -> None:

@@ -10,13 +10,13 @@ from redis.exceptions import RedisError
 
 from offloop.stack import redis
 from tests.chaos.evidence import read_waiting
+from tests.chaos.failpoints import Sighting, Trap
 from tests.chaos.faults import Fault, Kind, Phase, Target, plan
 from tests.chaos.invariants import Evidence, Violation, judge
 from tests.chaos.load import CALLBACKS, Load
 from tests.chaos.processes import Freezer, group_of, kill
 from tests.chaos.recoveries import Recovery
 from tests.chaos.stage import Stage
-from tests.chaos.steps import Sighting, Trap
 from workers.records import OUTBOX_KEY
 
 #: Names of the services that are not slots.
@@ -181,9 +181,9 @@ class Breaker:
             time.sleep(_LOOK_S)
 
     def _at_step(self, fault: Fault) -> Hit:
-        """Hit a slot at a step, or the broker while a slot is held there."""
-        step = fault.phase.step
-        assert step is not None
+        """Hit a slot at a failpoint, or the broker while a slot is held there."""
+        failpoint = fault.phase.failpoint
+        assert failpoint is not None
         group = None if fault.target is Target.SLOT else self._leader(SERVICES[fault.target])
         caught: list[Sighting] = []
         hits: list[Hit] = []
@@ -198,16 +198,18 @@ class Breaker:
 
         delay_s, until = fault.delay_s, time.monotonic() + _APPROACH_S
         while True:
-            trap = self._stage.steps.set(Trap(step, act))
-            if not trap.sprung.wait(until - time.monotonic()) and self._stage.steps.remove(trap):
+            trap = self._stage.failpoints.set(Trap(failpoint, act))
+            if not trap.sprung.wait(until - time.monotonic()) and self._stage.failpoints.remove(
+                trap
+            ):
                 raise _MissedError
             trap.sprung.wait()
             if group is not None or fault.delay_s == 0:
                 break
             time.sleep(delay_s)
-            if self._stage.steps.latest(caught[-1].slot) == caught[-1]:
+            if self._stage.failpoints.latest(caught[-1].slot) == caught[-1]:
                 return self._hit_slot(fault, caught[-1])
-            delay_s /= 2  # it had got beyond that step
+            delay_s /= 2  # it had got beyond that failpoint
         if not hits:
             raise _MissedError
         return hits[0]
@@ -255,7 +257,7 @@ class Breaker:
         if fault.target is not Target.SLOT:
             name = SERVICES[fault.target]
             return self._hit(fault, name, self._leader(name), None)
-        seen = [seen for slot in self._stage.slots if (seen := self._stage.steps.latest(slot))]
+        seen = [seen for slot in self._stage.slots if (seen := self._stage.failpoints.latest(slot))]
         if not seen:
             raise _MissedError
         return self._hit_slot(fault, self._chance.choice(seen))
@@ -274,7 +276,7 @@ class Breaker:
         group = group_of(seen.pid)
         if group is None:
             raise _MissedError
-        hit = Hit(fault, seen.slot, Phase(seen.step.value), seen.in_hand, seen.job_id)
+        hit = Hit(fault, seen.slot, Phase(seen.failpoint.value), seen.in_hand, seen.job_id)
         disturbed = self._disturbed()
         self._do(fault, group)
         if fault.kind is Kind.KILL and seen.in_hand and hit.phase is not Phase.BEFORE_ACK:
@@ -317,7 +319,7 @@ class Breaker:
 
     def _slots_in_hand(self) -> Iterator[bool]:
         for slot in self._stage.slots:
-            seen = self._stage.steps.latest(slot)
+            seen = self._stage.failpoints.latest(slot)
             yield seen is not None and seen.in_hand
 
     def _callbacks_wait(self) -> bool:

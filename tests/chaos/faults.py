@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import accumulate, zip_longest
 
-from reports.steps import Step
+from reports.failpoints import Failpoint
 
 #: Seconds of silence after which the tier believes a worker dead (`heartbeat_timeout_ms`).
 HEARTBEAT_S = 2.0
@@ -51,16 +51,16 @@ class Kind(StrEnum):
 
 
 class Phase(StrEnum):
-    """When a fault hits: at a step of a job, or at another moment that can be seen from outside."""
+    """When a fault hits: at a failpoint, or at another moment that can be seen from outside."""
 
     ACCEPT = "accept"
-    FETCH = Step.FETCH.value
-    WRITE = Step.WRITE.value
-    BEFORE_RENAME = Step.BEFORE_RENAME.value
-    AFTER_RENAME = Step.AFTER_RENAME.value
-    AFTER_BILLING = Step.AFTER_BILLING.value
-    BEFORE_ACK = Step.BEFORE_ACK.value
-    IDLE = Step.IDLE.value
+    FETCH = Failpoint.FETCH.value
+    WRITE = Failpoint.WRITE.value
+    BEFORE_RENAME = Failpoint.BEFORE_RENAME.value
+    AFTER_RENAME = Failpoint.AFTER_RENAME.value
+    AFTER_BILLING = Failpoint.AFTER_BILLING.value
+    BEFORE_ACK = Failpoint.BEFORE_ACK.value
+    IDLE = Failpoint.IDLE.value
     #: A callback has reached its receiver, and nobody has noted that yet.
     DELIVER = "deliver"
     #: The job of a killed slot has to be given to another one.
@@ -69,9 +69,9 @@ class Phase(StrEnum):
     ANY = "any"
 
     @property
-    def step(self) -> Step | None:
-        """The step of a job that this phase is, if it is one."""
-        return Step(self.value) if self.value in set(Step) else None
+    def failpoint(self) -> Failpoint | None:
+        """The failpoint of a job that this phase is, if it is one."""
+        return Failpoint(self.value) if self.value in set(Failpoint) else None
 
 
 #: Phases in which a slot has a job in hand.
@@ -96,8 +96,8 @@ class Fault:
         target: What is hit. Which of the slots, the load decides: the first to reach the phase.
         kind: What is done to it.
         phase: When.
-        delay_s: Seconds to wait once the phase has begun. Where it is 0 and the phase a step, the
-            slot is held at that very step until it has been hit.
+        delay_s: Seconds to wait once the phase has begun. Where it is 0 and the phase a failpoint,
+            the slot is held there until it has been hit.
         freeze_s: Seconds until a frozen process may go on; 0 for a kill.
         gap_s: Seconds to the next fault.
         calm: Whether nothing else is to be broken meanwhile: not before it, and not until the job

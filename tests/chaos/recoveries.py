@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from reports.steps import Step
-from tests.chaos.steps import Sighting
+from reports.failpoints import Failpoint
+from tests.chaos.failpoints import Sighting
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Recoveries:
             pending = self._pending.get(sighting.job_id)
             if pending is None or sighting.pid == pending.pid:
                 return None
-            if sighting.step is Step.FETCH:
+            if sighting.failpoint is Failpoint.FETCH:
                 pending.fetched_by = sighting.pid
-            if sighting.step is Step.FETCH or sighting.pid != pending.fetched_by:
+            if sighting.failpoint is Failpoint.FETCH or sighting.pid != pending.fetched_by:
                 return None
             del self._pending[sighting.job_id]
             seconds = self._clock() - pending.since_s

@@ -1,16 +1,16 @@
-"""Faults that are staged by hand, each at the step where it hurts a tier that is wrong."""
+"""Faults that are staged by hand, each at the failpoint where it hurts a tier that is wrong."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from reports.steps import Step
+from reports.failpoints import Failpoint
 from tests.chaos.catalogue import BY_NAME
 from tests.chaos.evidence import alive_since, read_records
+from tests.chaos.failpoints import Sighting, Trap
 from tests.chaos.invariants import FINAL
 from tests.chaos.processes import Freezer, group_of, kill
 from tests.chaos.stage import Stage
-from tests.chaos.steps import Sighting, Trap
 
 #: Takes long enough that there is no doubt who is faster.
 _ITEM = BY_NAME["everything"]
@@ -24,17 +24,17 @@ _CONSUMER_GIVES_UP = "Restarting consumer"
 T = TypeVar("T")
 
 
-def kill_at(stage: Stage, step: Step) -> str:
-    """Order a report, kill the slot that reaches a step with it, and wait for the end of it all."""
+def kill_at(stage: Stage, failpoint: Failpoint) -> str:
+    """Order a report, kill the slot at a failpoint, and wait for the end of it all."""
 
     def act(seen: Sighting) -> None:
         kill(_group(seen))
 
-    return _order_into(stage, Trap(step, act))
+    return _order_into(stage, Trap(failpoint, act))
 
 
-def come_late(stage: Stage, step: Step) -> str:
-    """Order a report, and freeze the slot that reaches a step until another one has built it."""
+def come_late(stage: Stage, failpoint: Failpoint) -> str:
+    """Order a report, and freeze the slot at a failpoint until another one has built it."""
     caught: list[Sighting] = []
     with Freezer() as freezer:
 
@@ -42,13 +42,13 @@ def come_late(stage: Stage, step: Step) -> str:
             caught.append(seen)
             freezer.freeze(_group(seen))
 
-        trap = stage.steps.set(Trap(step, act))
+        trap = stage.failpoints.set(Trap(failpoint, act))
         with stage.customer() as customer:
             job_id = customer.order(_ITEM)
         assert job_id
         assert trap.sprung.wait(_HANG_S)
         _wait_for(lambda: read_records(stage.records)[job_id]["status"] in FINAL)
-        late = stage.steps.set(Trap(Step.IDLE, lambda _: None, slots={caught[0].slot}))
+        late = stage.failpoints.set(Trap(Failpoint.IDLE, lambda _: None, slots={caught[0].slot}))
         freezer.thaw(_group(caught[0]))
         assert late.sprung.wait(_HANG_S)
     _settle(stage)
@@ -90,7 +90,7 @@ def _leader(stage: Stage, name: str) -> int:
 
 
 def _order_into(stage: Stage, trap: Trap) -> str:
-    stage.steps.set(trap)
+    stage.failpoints.set(trap)
     with stage.customer() as customer:
         job_id = customer.order(_ITEM)
     assert job_id

@@ -1,4 +1,4 @@
-"""The real stack, and everybody around it: its steps, its customers, who is called back."""
+"""The real stack, and everybody around it: its failpoints, its customers, who is called back."""
 
 import base64
 import contextlib
@@ -31,12 +31,12 @@ from tests.chaos.evidence import (
     read_records,
     read_waiting,
 )
+from tests.chaos.failpoints import FailpointServer, Sighting
 from tests.chaos.invariants import FINAL, Delivery, Evidence, Expected
 from tests.chaos.journal import Journal
 from tests.chaos.load import Book, Customer
 from tests.chaos.notices import Notices
 from tests.chaos.recoveries import Recoveries
-from tests.chaos.steps import Sighting, StepServer
 from tests.chaos.upkeep import Upkeep
 from tests.receiver import Answer, Receiver
 from tests.receiver import Delivery as Received
@@ -106,7 +106,7 @@ class Stage:
         folder: Where finished reports are.
         ledger: The billing ledger.
         expected: What each kind of report has to be.
-        steps: Where each slot is.
+        failpoints: Where each slot is.
         recoveries: How long jobs of killed slots have waited.
         book: What customers were told.
         callbacks: What they were sent.
@@ -123,7 +123,7 @@ class Stage:
     folder: Path
     ledger: Path
     expected: Mapping[str, Expected]
-    steps: StepServer
+    failpoints: FailpointServer
     recoveries: Recoveries
     book: Book
     callbacks: Callbacks
@@ -217,18 +217,18 @@ def open_stage(
         recoveries = Recoveries()
 
         def watch(seen: Sighting) -> None:
-            journal.note(f"{seen.slot} [{seen.pid}] {seen.step} {seen.job_id}")
+            journal.note(f"{seen.slot} [{seen.pid}] {seen.failpoint} {seen.job_id}")
             if recovery := recoveries.seen(seen):
                 journal.note(str(recovery))
 
-        steps = enter(StepServer(stack.folder / "steps", names, watch))
+        failpoints = enter(FailpointServer(stack.folder / "failpoints", names, watch))
         api = catalog.api(FIXED, site)
         services = (
             broker,
             _with(api, settings),
             _with(catalog.housekeeping(site), settings),
             *(
-                _with(slot, {**settings, "OFFLOOP_STEPS": str(steps.path(slot.name))})
+                _with(slot, {**settings, "OFFLOOP_FAILPOINTS": str(failpoints.path(slot.name))})
                 for slot in slots
             ),
         )
@@ -247,7 +247,7 @@ def open_stage(
             folder=site.files / "fixed",
             ledger=site.files / "ledger.sqlite",
             expected=expected,
-            steps=steps,
+            failpoints=failpoints,
             recoveries=recoveries,
             book=Book(),
             callbacks=callbacks,

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from reports.steps import Step
+from reports.failpoints import Failpoint
 from tests.chaos.faults import (
     IN_HAND,
     LONGEST_FREEZE_S,
@@ -82,5 +82,5 @@ def test_some_kills_have_nothing_else_broken_at_the_same_time(faults: tuple[Faul
 
 
 def test_every_step_is_a_phase() -> None:
-    assert {phase.step for phase in Phase if phase.step} == set(Step)
-    assert {phase.step for phase in IN_HAND} == set(Step) - {Step.IDLE}
+    assert {phase.failpoint for phase in Phase if phase.failpoint} == set(Failpoint)
+    assert {phase.failpoint for phase in IN_HAND} == set(Failpoint) - {Failpoint.IDLE}

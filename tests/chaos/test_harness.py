@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pytest
 
-from reports.steps import Step
+from reports.failpoints import Failpoint
 from tests.chaos.evidence import read_records
 from tests.chaos.invariants import Expected, Harm, Violation, honest_failures, judge
 from tests.chaos.scenes import come_late, kill_at, lose_the_answer_of_a_fetch
@@ -62,12 +62,13 @@ def files(job_id: str, stage: Stage) -> int:
 
 
 @pytest.mark.parametrize(
-    "step", [Step.WRITE, Step.BEFORE_RENAME, Step.AFTER_RENAME, Step.AFTER_BILLING]
+    "failpoint",
+    [Failpoint.WRITE, Failpoint.BEFORE_RENAME, Failpoint.AFTER_RENAME, Failpoint.AFTER_BILLING],
 )
 def test_a_slot_that_was_believed_dead_and_comes_back_makes_one_file_and_one_ledger_entry(
-    fixed: Stage, step: Step
+    fixed: Stage, failpoint: Failpoint
 ) -> None:
-    job_id = come_late(fixed, step)
+    job_id = come_late(fixed, failpoint)
 
     assert read_records(fixed.records)[job_id]["attempt"] == "2"
     assert (files(job_id, fixed), ledger_entries(job_id, fixed)) == (1, 1)
@@ -77,7 +78,7 @@ def test_a_slot_that_was_believed_dead_and_comes_back_makes_one_file_and_one_led
 def test_a_slot_frozen_with_a_message_that_it_has_not_claimed_costs_no_attempt(
     fixed: Stage,
 ) -> None:
-    job_id = come_late(fixed, Step.FETCH)
+    job_id = come_late(fixed, Failpoint.FETCH)
 
     # Another slot has had the message since, and was not disturbed.
     assert read_records(fixed.records)[job_id]["attempt"] == "1"
@@ -86,7 +87,7 @@ def test_a_slot_frozen_with_a_message_that_it_has_not_claimed_costs_no_attempt(
 
 
 def test_who_comes_late_changes_nothing(fixed: Stage) -> None:
-    job_id = come_late(fixed, Step.AFTER_BILLING)
+    job_id = come_late(fixed, Failpoint.AFTER_BILLING)
 
     assert fixed.notices.announced.count(job_id) == 1
     assert judge(fixed.evidence()) == []
@@ -101,7 +102,7 @@ def test_a_job_is_done_although_the_answer_to_its_fetch_was_lost(open_tier: Open
 
 def test_without_the_fence_who_comes_late_is_caught(open_tier: Opener) -> None:
     with open_tier("tests.chaos.broken.unfenced") as stage:
-        job_id = come_late(stage, Step.AFTER_BILLING)
+        job_id = come_late(stage, Failpoint.AFTER_BILLING)
 
         found = about(job_id, stage)
 
@@ -111,7 +112,7 @@ def test_without_the_fence_who_comes_late_is_caught(open_tier: Opener) -> None:
 
 def test_a_job_that_is_given_up_leaves_no_file(open_tier: Opener) -> None:
     with open_tier("workers.fixed", ONE_ATTEMPT) as stage:
-        kill_at(stage, Step.WRITE)
+        kill_at(stage, Failpoint.WRITE)
         evidence = stage.evidence()
 
     assert judge(evidence) == []
@@ -121,7 +122,7 @@ def test_a_job_that_is_given_up_leaves_no_file(open_tier: Opener) -> None:
 
 def test_a_file_written_under_its_final_name_is_caught(open_tier: Opener) -> None:
     with open_tier("tests.chaos.broken.direct_writes", ONE_ATTEMPT) as stage:
-        job_id = kill_at(stage, Step.WRITE)
+        job_id = kill_at(stage, Failpoint.WRITE)
 
         found = about(job_id, stage)
 
@@ -131,8 +132,8 @@ def test_a_file_written_under_its_final_name_is_caught(open_tier: Opener) -> Non
 def test_the_naive_tier_bills_twice_when_it_is_killed_after_billing(
     naive: Stage, fixed: Stage
 ) -> None:
-    on_naive = kill_at(naive, Step.AFTER_BILLING)
-    on_fixed = kill_at(fixed, Step.AFTER_BILLING)
+    on_naive = kill_at(naive, Failpoint.AFTER_BILLING)
+    on_fixed = kill_at(fixed, Failpoint.AFTER_BILLING)
 
     assert [violation.harm for violation in about(on_naive, naive)] == [Harm.DOUBLED]
     assert ledger_entries(on_naive, naive) == 2
@@ -143,8 +144,8 @@ def test_the_naive_tier_bills_twice_when_it_is_killed_after_billing(
 def test_the_naive_tier_serves_a_cut_off_file_when_it_is_killed_while_it_writes(
     naive: Stage, fixed: Stage
 ) -> None:
-    on_naive = kill_at(naive, Step.WRITE)
-    on_fixed = kill_at(fixed, Step.WRITE)
+    on_naive = kill_at(naive, Failpoint.WRITE)
+    on_fixed = kill_at(fixed, Failpoint.WRITE)
 
     assert {violation.harm for violation in about(on_naive, naive)} == {Harm.PARTIAL}
     assert read_records(naive.records)[on_naive]["status"] == "done"

@@ -81,7 +81,7 @@ def test_the_list_says_what_each_experiment_shows_and_how_to_run_it() -> None:
 
     assert done.returncode == 0
     assert "loop_blocking" in done.stdout
-    assert "One report in the request path stalls everybody else" in done.stdout
+    assert "One report in the request path stalls every other request" in done.stdout
     assert "offloop bench" in done.stdout
 
 

@@ -73,7 +73,7 @@ def test_accepting_writes_the_very_bytes_of_send(  # noqa: PLR0913 - fixtures, a
     async def accept() -> None:
         async with JobStore(tier) as store:
             spec = ReportSpec.model_validate(order)
-            await asyncio.gather(*(store.accept(job_id, spec) for job_id in JOB_IDS))
+            await asyncio.gather(*(store.enqueue(job_id, spec) for job_id in JOB_IDS))
 
     asyncio.run(accept())
     accepted = contents(queues, queue)

@@ -88,7 +88,7 @@ def test_the_end_of_a_job_wakes_all_who_wait_for_it(
     monkeypatch.setattr(waiting, "RECHECK_S", 10 * HANG_S)
 
     async def use(store: JobStore, finished: FinishedJobs) -> Job | None:
-        await store.accept(JOB_ID, SPEC)
+        await store.enqueue(JOB_ID, SPEC)
         await subscribed(records)
         waiters = [asyncio.create_task(finished.wait(JOB_ID, 5 * HANG_S)) for _ in range(3)]
         await asyncio.sleep(0)  # they begin
@@ -110,7 +110,7 @@ def test_a_lost_notice_delays_an_answer_and_no_more(
     monkeypatch.setattr(waiting, "RECHECK_S", 0.05)
 
     async def use(store: JobStore, finished: FinishedJobs) -> Job | None:
-        await store.accept(JOB_ID, SPEC)
+        await store.enqueue(JOB_ID, SPEC)
         waiter = asyncio.create_task(finished.wait(JOB_ID, 5 * HANG_S))
         await asyncio.sleep(0)
         records.hset(record_key(JOB_ID), "status", "cancelled")  # and no notice of it
@@ -127,7 +127,7 @@ def test_notices_are_subscribed_to_again_when_the_connection_breaks(
     tier: TierSettings, records: Redis
 ) -> None:
     async def use(store: JobStore, finished: FinishedJobs) -> Job | None:
-        await store.accept(JOB_ID, SPEC)
+        await store.enqueue(JOB_ID, SPEC)
         await subscribed(records)
         await asyncio.to_thread(disconnect_others, records)
         await subscribed(records)

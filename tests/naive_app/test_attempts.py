@@ -17,8 +17,8 @@ import pytest
 from naive_app.attempts.chunked import price_in_turns
 from offloop.stack import catalog
 from reports.build import CHUNK_LINES, price_and_publish
-from reports.steps import STEPS_VARIABLE, Step
-from tests.chaos.steps import Sighting, StepServer, Trap
+from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
+from tests.chaos.failpoints import FailpointServer, Sighting, Trap
 from tests.shop import (
     DAY,
     FIXED,
@@ -71,7 +71,7 @@ class Rungs:
         steps: Where each is with its work.
     """
 
-    def __init__(self, shop: Shop, steps: StepServer) -> None:
+    def __init__(self, shop: Shop, steps: FailpointServer) -> None:
         self.shop = shop
         self.steps = steps
         self._clients: dict[str, httpx.Client] = {}
@@ -79,7 +79,7 @@ class Rungs:
     def client(self, name: str) -> httpx.Client:
         if name not in self._clients:
             service = self.shop.api(WAYS[name], name)
-            env = {**service.env, STEPS_VARIABLE: str(self.steps.path(name))}
+            env = {**service.env, FAILPOINTS_VARIABLE: str(self.steps.path(name))}
             self.shop.stack.start(replace(service, env=env))
             self._clients[name] = client_of(service)
         return self._clients[name]
@@ -92,7 +92,7 @@ class Rungs:
 
 @pytest.fixture(scope="module")
 def rungs(shop: Shop, apps: Mapping[str, httpx.Client]) -> Iterator[Rungs]:
-    with StepServer(shop.stack.folder / "rungs", tuple(WAYS), lambda _: None) as steps:
+    with FailpointServer(shop.stack.folder / "rungs", tuple(WAYS), lambda _: None) as steps:
         rungs = Rungs(shop, steps)
         yield rungs
         rungs.stop()
@@ -175,7 +175,7 @@ def test_nothing_but_the_order_is_answered_in_another_way(attempt: httpx.Client)
 
 
 @contextmanager
-def held(rungs: Rungs, name: str, step: Step) -> Iterator[Future[httpx.Response]]:
+def held(rungs: Rungs, name: str, step: Failpoint) -> Iterator[Future[httpx.Response]]:
     """An order whose work stays at a step until this is left."""
     at_work, go_on = threading.Event(), threading.Event()
 
@@ -206,7 +206,7 @@ def test_work_on_the_loop_keeps_a_bystander_waiting_and_work_elsewhere_does_not(
 ) -> None:
     with ThreadPoolExecutor(1) as bystander:
         # Every attempt comes by here, whichever way it writes.
-        with held(rungs, name, Step.BEFORE_RENAME) as ordered:
+        with held(rungs, name, Failpoint.BEFORE_RENAME) as ordered:
             ping = bystander.submit(rungs.client(name).get, "/ping")
             answered = wait([ping], UNANSWERED_S if name in ON_THE_LOOP else HANG_S).done
         assert ping.result().status_code == 200
@@ -246,7 +246,7 @@ def test_between_two_chunks_others_have_a_turn(tmp_path: Path) -> None:
 def test_a_task_in_a_thread_can_be_followed_while_it_runs(rungs: Rungs) -> None:
     client = rungs.client("background_task_sync")
 
-    with held(rungs, "background_task_sync", Step.WRITE) as ordered:
+    with held(rungs, "background_task_sync", Failpoint.WRITE) as ordered:
         path = ordered.result().headers["Location"]
         job = client.get(path).json()
         file = client.get(f"{path}/file")
@@ -264,7 +264,7 @@ def test_a_background_task_is_lost_with_its_process(rungs: Rungs, name: str) -> 
     def kill(_: Sighting) -> None:
         stack.signal(name, signal.SIGKILL)
 
-    killed = rungs.steps.set(Trap(Step.WRITE, kill, slots=[name]))
+    killed = rungs.steps.set(Trap(Failpoint.WRITE, kill, slots=[name]))
     accepted = client.post("/reports", json=DAY)
     assert killed.sprung.wait(HANG_S)
     stack.restart(name)
@@ -288,7 +288,7 @@ def test_a_pool_that_has_lost_a_process_builds_nothing_until_the_restart(rungs: 
         # The server closes a connection on which an answer went wrong.
         return client.post("/reports", json=DAY, headers={"Connection": "close"}).status_code
 
-    rungs.steps.set(Trap(Step.WRITE, kill, slots=[name]))
+    rungs.steps.set(Trap(Failpoint.WRITE, kill, slots=[name]))
 
     assert [order_once() for _ in range(3)] == [500] * 3
     assert client.get("/health/ready").status_code == 200

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from offloop.stack.catalog import WAYS
-from reports.steps import STEPS_VARIABLE, Step
-from tests.chaos.steps import Sighting, StepServer, Trap
+from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
+from tests.chaos.failpoints import FailpointServer, Sighting, Trap
 from tests.shop import DAY, HANG_S, Shop, client_of
 
 pytestmark = pytest.mark.medium
@@ -23,15 +23,17 @@ UNANSWERED_S = 0.5
 
 
 @pytest.fixture
-def steps(shop: Shop) -> Iterator[StepServer]:
-    with StepServer(shop.stack.folder / "scraped", (NAME,), lambda _: None) as server:
+def steps(shop: Shop) -> Iterator[FailpointServer]:
+    with FailpointServer(shop.stack.folder / "scraped", (NAME,), lambda _: None) as server:
         yield server
 
 
 @pytest.fixture
-def app(shop: Shop, apps: Mapping[str, httpx.Client], steps: StepServer) -> Iterator[httpx.Client]:
+def app(
+    shop: Shop, apps: Mapping[str, httpx.Client], steps: FailpointServer
+) -> Iterator[httpx.Client]:
     service = shop.api(WAYS[f"naive_app.attempts.{NAME}"], NAME)
-    env = {**service.env, STEPS_VARIABLE: str(steps.path(NAME))}
+    env = {**service.env, FAILPOINTS_VARIABLE: str(steps.path(NAME))}
     shop.stack.start(replace(service, env=env))
     with client_of(service) as client:
         yield client
@@ -45,7 +47,7 @@ def lag_s(answer: httpx.Response) -> float:
 
 
 def test_a_stall_leaves_no_trace_but_a_scrape_that_was_not_answered(
-    app: httpx.Client, steps: StepServer
+    app: httpx.Client, steps: FailpointServer
 ) -> None:
     at_work, go_on = threading.Event(), threading.Event()
 
@@ -53,7 +55,7 @@ def test_a_stall_leaves_no_trace_but_a_scrape_that_was_not_answered(
         at_work.set()
         assert go_on.wait(HANG_S)
 
-    steps.set(Trap(Step.BEFORE_RENAME, hold, slots=[NAME]))
+    steps.set(Trap(Failpoint.BEFORE_RENAME, hold, slots=[NAME]))
     assert lag_s(app.get("/metrics")) < UNANSWERED_S
     with ThreadPoolExecutor(2) as others:
         ordered = others.submit(app.post, "/reports", json=DAY)

@@ -153,7 +153,9 @@ def test_an_expectation_that_could_not_be_observed_is_missing_and_not_zero(show:
 
     text = show(result([blind, blind]))
 
-    rows = [line for line in text.splitlines() if "from the moment a request was sent" in line]
+    rows = [
+        line for line in text.splitlines() if "requests are timed from when they were sent" in line
+    ]
     # Once among the expectations, and once as the reason why there is no verdict.
     assert [row.split()[-3:] for row in rows] == [["<=", "4", "missing"]] * 2
 

@@ -71,8 +71,8 @@ def test_a_slot_that_is_stopped_hands_its_job_back_before_it_would_be_killed(
             assert client.get(path).json()["status"] == "queued"
 
 
-def test_all_services_of_a_site_share_its_ledger_and_its_steps() -> None:
-    site = catalog.Site(SITE.root, SITE.files, SITE.redis_url, steps=Path("/steps.sock"))
+def test_all_services_of_a_site_share_its_ledger_and_its_failpoints() -> None:
+    site = catalog.Site(SITE.root, SITE.files, SITE.redis_url, failpoints=Path("/failpoints.sock"))
     services = (
         *(catalog.api(way, site) for way in catalog.WAYS.values()),
         *catalog.workers(STANDARD_POOLS, catalog.STANDARD_TIER, site),
@@ -80,7 +80,7 @@ def test_all_services_of_a_site_share_its_ledger_and_its_steps() -> None:
     )
 
     assert {service.env["OFFLOOP_LEDGER_PATH"] for service in services} == {"/files/ledger.sqlite"}
-    assert {service.env["OFFLOOP_STEPS"] for service in services} == {"/steps.sock"}
+    assert {service.env["OFFLOOP_FAILPOINTS"] for service in services} == {"/failpoints.sock"}
 
 
 @pytest.mark.parametrize(("module", "way"), catalog.WAYS.items(), ids=catalog.WAYS.keys())
@@ -103,7 +103,7 @@ def test_the_way_of_a_service_is_the_app_that_it_is_named_after() -> None:
 
 
 def test_where_nobody_listens_no_steps_are_announced() -> None:
-    assert "OFFLOOP_STEPS" not in catalog.housekeeping(SITE).env
+    assert "OFFLOOP_FAILPOINTS" not in catalog.housekeeping(SITE).env
 
 
 def test_a_service_finds_the_checkout_before_anything_else() -> None:

@@ -1,14 +1,18 @@
 """Documents that can rot fail a test."""
 
+import json
 import re
 import subprocess
 import tempfile
+import tomllib
 from pathlib import Path
 
+import jsonschema_rs
 import pytest
 
-from offloop.bench.experiment import experiment_files
+from offloop.bench.experiment import experiment_files, load_experiment
 from offloop.pages.markdown import experiments, renew_experiments, renew_measures
+from offloop.pages.reference import GENERATED
 from offloop.project import project_root
 
 ROOT = project_root()
@@ -30,11 +34,37 @@ def test_the_reference_of_measures_is_what_the_catalogue_says() -> None:
     assert "| `p99_ms` |" in reference
 
 
+@pytest.mark.parametrize("path", GENERATED, ids=str)
+def test_a_generated_file_is_what_the_models_say(path: Path) -> None:
+    assert (ROOT / path).read_text() == GENERATED[path](), "run `make readme`"
+
+
+@pytest.mark.parametrize("file", sorted(EXPERIMENTS.glob("*.toml")), ids=lambda file: file.stem)
+def test_an_experiment_file_names_the_schema_that_it_keeps(file: Path) -> None:
+    first, _, _ = file.read_text().partition("\n")
+    path = first.removeprefix("#:schema ")
+    schema = json.loads((file.parent / path).read_text())
+    # Dates are texts in JSON.
+    tables = json.loads(json.dumps(tomllib.loads(file.read_text()), default=str))
+
+    jsonschema_rs.validate(schema, tables)
+
+
+def test_the_example_for_contributors_is_an_experiment(tmp_path: Path) -> None:
+    (example,) = _TOML.findall((ROOT / "CONTRIBUTING.md").read_text())
+    file = tmp_path / "example.toml"
+    file.write_text(example)
+
+    assert set(load_experiment(file).arms) == {"naive", "fixed", "baseline"}
+
+
 def test_every_experiment_has_its_page_and_its_lesson_test() -> None:
     for slug in experiment_files(EXPERIMENTS):
         assert (ROOT / "docs" / "experiments" / f"{slug}.md").exists()
         assert (ROOT / "tests" / "lessons" / f"test_{slug}.py").exists()
 
+
+_TOML = re.compile(r"```toml\n(.*?)```", re.DOTALL)
 
 #: A test as documents name it.
 _TEST = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`")

@@ -44,7 +44,7 @@ def ask(method: str, path: str, content: bytes = b"", *, chunk: int = 0) -> http
             yield content[start : start + chunk]
 
     async def run() -> httpx.Response:
-        app = create_app("Test", router, no_resources)
+        app = create_app("Test", no_resources, router)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),

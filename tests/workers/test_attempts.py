@@ -47,7 +47,7 @@ def with_store(tier: TierSettings, use: Callable[[JobStore], Awaitable[object]])
 def accepted(tier: TierSettings, callback_url: str | None = None) -> AttemptStore:
     """The job store of a worker, with one job accepted."""
 
-    with_store(tier, lambda store: store.accept(JOB_ID, SPEC, callback_url=callback_url))
+    with_store(tier, lambda store: store.enqueue(JOB_ID, SPEC, callback_url=callback_url))
     return AttemptStore(tier)
 
 

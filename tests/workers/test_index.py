@@ -24,7 +24,7 @@ def test_jobs_whose_records_have_expired_are_forgotten_and_others_are_not(
     async def accept_and_cancel_two() -> None:
         async with JobStore(tier) as store:
             for job_id in ids:
-                await store.accept(job_id, ReportSpec.model_validate(DAY))
+                await store.enqueue(job_id, ReportSpec.model_validate(DAY))
             await store.cancel(ids[0])
             await store.cancel(ids[1])
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from reports.steps import STEPS_VARIABLE, Step
-from tests.chaos.steps import Sighting, StepServer, Trap
+from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
+from tests.chaos.failpoints import FailpointServer, Sighting, Trap
 from tests.shop import (
     DAY,
     EVERYTHING,
@@ -79,10 +79,12 @@ class Killed:
 
 
 @contextmanager
-def killed_at(step: Step, tier: str, folder: Path, data_set: Mapping[str, str]) -> Iterator[Killed]:
+def killed_at(
+    step: Failpoint, tier: str, folder: Path, data_set: Mapping[str, str]
+) -> Iterator[Killed]:
     with (
         open_shop(folder / "logs", data_set) as shop,
-        StepServer(shop.stack.folder / "steps", [SLOT], lambda _: None) as steps,
+        FailpointServer(shop.stack.folder / "steps", [SLOT], lambda _: None) as steps,
     ):
 
         def kill(_: Sighting) -> None:
@@ -90,7 +92,7 @@ def killed_at(step: Step, tier: str, folder: Path, data_set: Mapping[str, str]) 
 
         trap = steps.set(Trap(step, kill))
         api, slot = shop.api(FIXED), shop.worker("long", tier=tier)
-        slot = replace(slot, env={**slot.env, STEPS_VARIABLE: str(steps.path(SLOT))})
+        slot = replace(slot, env={**slot.env, FAILPOINTS_VARIABLE: str(steps.path(SLOT))})
         shop.stack.start(api, shop.housekeeping(), slot)
         with client_of(api) as client:
             accepted = client.post("/reports", json=EVERYTHING)
@@ -105,7 +107,7 @@ def killed_at(step: Step, tier: str, folder: Path, data_set: Mapping[str, str]) 
 def test_killed_after_billing_the_naive_tier_bills_twice_and_the_fixed_one_once(
     tmp_path: Path, data_set: Mapping[str, str], tier: str, times: int
 ) -> None:
-    with killed_at(Step.AFTER_BILLING, tier, tmp_path, data_set) as killed:
+    with killed_at(Failpoint.AFTER_BILLING, tier, tmp_path, data_set) as killed:
         assert killed.job["status"] == "done"
         assert entries(killed.shop, killed.job) == times
 
@@ -115,7 +117,7 @@ def test_killed_while_it_writes_the_naive_tier_serves_the_torn_file_as_if_it_wer
     tmp_path: Path, data_set: Mapping[str, str], fixed: httpx.Client
 ) -> None:
     whole = order(fixed, EVERYTHING)
-    with killed_at(Step.WRITE, NAIVE_TIER, tmp_path, data_set) as killed:
+    with killed_at(Failpoint.WRITE, NAIVE_TIER, tmp_path, data_set) as killed:
         answer = killed.client.get(f"/reports/{killed.job['job_id']}/file")
 
         assert killed.job["status"] == "done"
@@ -129,7 +131,7 @@ def test_killed_while_it_writes_the_naive_tier_serves_the_torn_file_as_if_it_wer
 def test_killed_while_it_writes_the_fixed_tier_serves_the_whole_file_and_leaves_no_other(
     tmp_path: Path, data_set: Mapping[str, str], fixed: httpx.Client
 ) -> None:
-    with killed_at(Step.WRITE, "workers.fixed", tmp_path, data_set) as killed:
+    with killed_at(Failpoint.WRITE, "workers.fixed", tmp_path, data_set) as killed:
         answer = killed.client.get(f"/reports/{killed.job['job_id']}/file")
         files = list((killed.shop.site.files / "fixed").iterdir())
 

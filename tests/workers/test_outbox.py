@@ -156,7 +156,7 @@ def test_what_a_cancelled_job_leaves_behind_is_delivered(
     async def accept_and_cancel() -> None:
         async with JobStore(settings) as store:
             spec = ReportSpec.model_validate(DAY)
-            await store.accept("0a1b", spec, callback_url=receiver.url)
+            await store.enqueue("0a1b", spec, callback_url=receiver.url)
             await store.cancel("0a1b")
 
     asyncio.run(accept_and_cancel())

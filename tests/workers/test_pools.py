@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.steps import STEPS_VARIABLE, Step
-from tests.chaos.steps import StepServer, Trap
+from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
+from tests.chaos.failpoints import FailpointServer, Trap
 from tests.shop import DAY, EVERYTHING, FIXED, HANG_S, client_of, follow, open_shop, order
 
 pytestmark = pytest.mark.medium
@@ -27,11 +27,11 @@ def test_short_reports_are_built_while_a_long_one_is_and_another_waits(
 
     with (
         open_shop(tmp_path, data_set) as shop,
-        StepServer(shop.stack.folder / "steps", [LONG], lambda _: None) as steps,
+        FailpointServer(shop.stack.folder / "steps", [LONG], lambda _: None) as steps,
     ):
-        steps.set(Trap(Step.WRITE, hold))
+        steps.set(Trap(Failpoint.WRITE, hold))
         api, (short, long) = shop.api(FIXED), shop.workers()
-        long = replace(long, env={**long.env, STEPS_VARIABLE: str(steps.path(LONG))})
+        long = replace(long, env={**long.env, FAILPOINTS_VARIABLE: str(steps.path(LONG))})
         shop.stack.start(api, short, long)
         with client_of(api) as client:
             accepted = [client.post("/reports", json=EVERYTHING) for _ in range(2)]

@@ -57,7 +57,7 @@ def test_that_no_slot_lives_is_known(tier: TierSettings) -> None:
 def test_open_jobs_stand_beside_the_limit(tier: TierSettings) -> None:
     async def accept() -> None:
         async with JobStore(tier) as store:
-            await store.accept("a" * 32, ReportSpec.model_validate(DAY))
+            await store.enqueue("a" * 32, ReportSpec.model_validate(DAY))
 
     asyncio.run(accept())
     read = Read(tier)

@@ -44,7 +44,7 @@ def job_id(number: int) -> str:
 
 def accept(tier: TierSettings, count: int = 1) -> list[QueuedJob]:
     async def use(store: JobStore) -> list[QueuedJob]:
-        return await asyncio.gather(*(store.accept(job_id(n), SPEC) for n in range(count)))
+        return await asyncio.gather(*(store.enqueue(job_id(n), SPEC) for n in range(count)))
 
     return with_store(tier, use)
 
@@ -111,11 +111,11 @@ def test_connections_that_the_server_closed_fail_no_request(
         async def find_many() -> list[QueuedJob | None]:
             return await asyncio.gather(*(store.find(job_id(0)) for _ in range(MAX_CONNECTIONS)))
 
-        await store.accept(job_id(0), SPEC)
+        await store.enqueue(job_id(0), SPEC)
         await find_many()
         disconnect_others(records)
         await asyncio.sleep(0)  # one turn of the loop, which reads that they were closed
-        await store.accept(job_id(1), SPEC)
+        await store.enqueue(job_id(1), SPEC)
         return await find_many()
 
     found = with_store(tier, use)
@@ -129,7 +129,7 @@ def test_a_broker_that_is_not_there_is_unavailable() -> None:
     attempts: list[Callable[[JobStore], Awaitable[object]]] = [
         lambda store: store.ping(),
         lambda store: store.find(job_id(0)),
-        lambda store: store.accept(job_id(0), SPEC),
+        lambda store: store.enqueue(job_id(0), SPEC),
     ]
 
     for attempt in attempts:
@@ -152,7 +152,7 @@ def test_a_job_goes_to_the_queue_for_the_size_of_its_window(
 ) -> None:
     order = ReportSpec.model_validate(spec)
 
-    job = with_store(tier, lambda store: store.accept(job_id(0), order))
+    job = with_store(tier, lambda store: store.enqueue(job_id(0), order))
 
     assert job.queue == queue
     assert set(queues.keys()) == {f"dramatiq:{queue}".encode(), f"dramatiq:{queue}.msgs".encode()}
@@ -166,7 +166,7 @@ def test_a_queue_that_is_full_does_not_keep_orders_from_the_other(
 
     async def use(store: JobStore) -> list[object]:
         specs = [ReportSpec.model_validate(spec) for spec in (DAY, MONTH, LONGER, LONGER)]
-        orders = (store.accept(job_id(number), spec) for number, spec in enumerate(specs))
+        orders = (store.enqueue(job_id(number), spec) for number, spec in enumerate(specs))
         return list(await asyncio.gather(*orders, return_exceptions=True))
 
     accepted = with_store(one_place, use)
@@ -189,7 +189,7 @@ def test_jobs_that_wait_for_another_attempt_take_their_place_in_the_queue(
     queues.flushdb()  # as when its message has been acknowledged
 
     with pytest.raises(QueueFullError):
-        with_store(one_place, lambda store: store.accept(job_id(1), SPEC))
+        with_store(one_place, lambda store: store.enqueue(job_id(1), SPEC))
 
 
 def test_a_page_with_a_hole_is_not_the_last_one(tier: TierSettings, records: Redis) -> None:
@@ -216,7 +216,7 @@ def test_how_fast_the_queue_drains_is_told_by_what_was_finished_lately(
     with pytest.raises(QueueFullError) as refused:
         with_store(
             tier.model_copy(update={"queue_limit": 1}),
-            lambda store: store.accept(job_id(1), SPEC),
+            lambda store: store.enqueue(job_id(1), SPEC),
         )
 
     assert refused.value.retry_after_s == 2
@@ -229,7 +229,7 @@ def test_a_tier_that_knows_no_keys_takes_an_order_that_is_sent_again_for_another
     keyless = tier.model_copy(update={"idempotency_keys": knows_keys})
 
     async def order_twice(store: JobStore) -> set[str]:
-        accepted = [await store.accept(job_id(n), SPEC, "a-key") for n in range(2)]
+        accepted = [await store.enqueue(job_id(n), SPEC, "a-key") for n in range(2)]
         return {job.job_id for job in accepted}
 
     accepted = with_store(keyless, order_twice)

@@ -24,8 +24,8 @@ BOTH = {SHORT.encode(), LONG.encode()}
 def accepted(tier: TierSettings) -> None:
     async def accept() -> None:
         async with JobStore(tier) as store:
-            await store.accept(SHORT, ReportSpec.model_validate(DAY))
-            await store.accept(LONG, ReportSpec.model_validate(EVERYTHING))
+            await store.enqueue(SHORT, ReportSpec.model_validate(DAY))
+            await store.enqueue(LONG, ReportSpec.model_validate(EVERYTHING))
 
     asyncio.run(accept())
 

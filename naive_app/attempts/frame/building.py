@@ -7,8 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Request
 from sqlalchemy import Engine, create_engine
 
-from naive_app import main, reports
-from naive_app.attempts.frame.routes import with_the_rest
+from naive_app import jobs, main
 from reports.dataset import ensure_dataset
 from reports.settings import ReportSettings
 from web.app import Lifespan, create_app
@@ -36,12 +35,12 @@ async def _get_sync_engine(request: Request) -> Engine:
 SyncEngine = Annotated[Engine, Depends(_get_sync_engine)]
 
 
-def building_app(title: str, attempt: APIRouter, resources: Lifespan = nothing_else) -> FastAPI:
+def building_app(title: str, *routers: APIRouter, resources: Lifespan = nothing_else) -> FastAPI:
     """Build the naive app with another `POST /reports`.
 
     Args:
         title: Of the app.
-        attempt: The route.
+        routers: The route.
         resources: What it needs open beside what the naive app has.
     """
 
@@ -50,4 +49,4 @@ def building_app(title: str, attempt: APIRouter, resources: Lifespan = nothing_e
         async with main.resources(app), resources(app):
             yield
 
-    return create_app(title, with_the_rest(attempt, reports.router), all_resources)
+    return create_app(title, all_resources, *routers, jobs.router)

@@ -5,8 +5,7 @@ from dramatiq.brokers.redis import RedisBroker
 from fastapi import APIRouter, FastAPI
 from redis import Redis
 
-from fixed_app import main, problems, reports
-from naive_app.attempts.frame.routes import with_the_rest
+from fixed_app import main, problems, reading
 from reports.spec import ReportSpec
 from web.app import create_app
 from workers.queues import BUILD_REPORT, Queue
@@ -47,6 +46,6 @@ def hand_over(job: QueuedJob, spec: ReportSpec) -> None:
 
 def queueing_app(title: str, attempt: APIRouter) -> FastAPI:
     """Build the fixed app with another `POST /reports`, and without what only a job tier has."""
-    app = create_app(title, with_the_rest(attempt, reports.router), main.resources)
+    app = create_app(title, main.resources, attempt, reading.router)
     problems.install(app)
     return app

@@ -17,12 +17,12 @@ BURST = "burst"
 class Burst(Table):
     """What every arm does: for each kind of work, some pieces at once, and one alone."""
 
-    #: Kinds of work, one after the other.
     work: tuple[Kind, ...] = Field(min_length=1)
-    #: Pieces of work that are handed over at the same moment; nothing comes after them.
+    """Kinds of work, one after the other."""
     pieces: Annotated[int, Field(ge=2)]
-    #: How often each is timed in a block, one alone and the burst in turns.
+    """Pieces of work that are handed over at the same moment; nothing comes after them."""
     repeats: PositiveInt
+    """How often each is timed in a block, one alone and the burst in turns."""
 
     @model_validator(mode="after")
     def _does_each_once(self) -> Self:
@@ -35,17 +35,20 @@ class BurstArm(Table):
     """One side of the experiment. ``naive`` and ``fixed`` differ in exactly one field."""
 
     executor: Executor
-    #: How many threads, or processes.
+    """What runs the pieces."""
     workers: PositiveInt
-    #: Whether it is shown, in the first block, and not judged.
+    """How many threads, or processes."""
     once: bool = False
+    """Whether it is shown, in the first block, and not judged."""
 
 
 class BurstExperiment(Question):
     """One question about where work is done, asked of the work alone."""
 
     burst: Burst
+    """What is computed."""
     arms: dict[Name, BurstArm]
+    """The sides that are compared. `naive` and `fixed` are needed; one key differs."""
 
     @property
     def judged_arms(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ Refusal = Callable[[str, str], str]
 @pytest.fixture
 def refusal(tmp_path: Path) -> Refusal:
     """What is said of the file once something in it has been replaced."""
-    return partial(refusal_of, "threads_share_the_gil", tmp_path)
+    return partial(refusal_of, EXPERIMENTS / "threads_share_the_gil.toml", tmp_path)
 
 
 def test_a_file_with_bursts_is_an_experiment_without_services() -> None:

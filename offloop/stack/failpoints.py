@@ -1,7 +1,7 @@
-"""The other end of the steps that work announces (`reports.steps`): who reaches which, and traps.
+"""Listens for processes that reach a failpoint (`reports.failpoints`), and holds them there.
 
-A process that is started with the path of the socket in its environment says on it which step it
-has reached, `PID STEP JOB_ID` a line, and waits for one byte before it goes on.
+A process that is started with the path of the socket in its environment announces each failpoint,
+`PID FAILPOINT JOB_ID` a line, and waits for one byte before it goes on.
 """
 
 import contextlib
@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-#: The steps in their order. The lab imports nothing of the work; a test compares the two.
-STEPS = (
+#: The failpoints in their order. The lab imports nothing of the work; a test compares the two.
+FAILPOINTS = (
     *("fetch", "write", "before_rename", "after_rename"),
     *("after_billing", "before_ack", "idle"),
 )
@@ -22,25 +22,25 @@ STEPS = (
 
 @dataclass(frozen=True)
 class Announcement:
-    """A process has reached a step.
+    """A process has reached a failpoint.
 
     Attributes:
         pid: Which process.
-        step: What it has reached.
+        failpoint: What it has reached.
         job_id: With which job, if it knows; empty otherwise.
     """
 
     pid: int
-    step: str
+    failpoint: str
     job_id: str
 
 
-class StepListener:
+class FailpointListener:
     """Listens on a Unix socket. Processes may die at any moment, also in the middle of a line.
 
     Args:
         path: Where the socket goes.
-        reached: Told of every step, from a thread; the process goes on when this returns.
+        reached: Told of every failpoint, from a thread; the process goes on when this returns.
         gone: Told of the id of every process whose connection has ended.
     """
 
@@ -81,7 +81,7 @@ class StepListener:
             thread.join()
 
     def _begin(self, run: Callable[[socket.socket], None], connection: socket.socket) -> None:
-        thread = threading.Thread(target=run, args=(connection,), name="steps", daemon=True)
+        thread = threading.Thread(target=run, args=(connection,), name="failpoints", daemon=True)
         with self._lock:
             if self._closing:
                 connection.close()
@@ -122,28 +122,28 @@ class StepListener:
 
 
 def _parse(line: bytes) -> Announcement:
-    pid, step, job_id = line.decode().split()
-    return Announcement(int(pid), step, "" if job_id == "-" else job_id)
+    pid, failpoint, job_id = line.decode().split()
+    return Announcement(int(pid), failpoint, "" if job_id == "-" else job_id)
 
 
 @dataclass(eq=False)
 class Trap:
-    """Waits for a process at a step, once.
+    """Waits for a process at a failpoint, once.
 
     Attributes:
-        step: Where.
+        failpoint: Where.
         catches: Whether a process, by its id, is one that is waited for.
         act: What to do with it. The process stays where it is until this returns.
         sprung: Set when it is done.
     """
 
-    step: str
+    failpoint: str
     catches: Callable[[int], bool]
     act: Callable[[int], object]
     sprung: threading.Event = field(default_factory=threading.Event)
 
 
-class StepServer(StepListener):
+class FailpointServer(FailpointListener):
     """Everything goes on at once that does not walk into a trap."""
 
     def __init__(self, path: Path) -> None:
@@ -152,12 +152,12 @@ class StepServer(StepListener):
         self._traps: list[Trap] = []
 
     def set(self, trap: Trap) -> None:
-        """Wait for somebody at a step; who is there already is not caught."""
+        """Wait for somebody at a failpoint; who is there already is not caught."""
         with self._traps_lock:
             self._traps.append(trap)
 
     def remove(self, trap: Trap) -> bool:
-        """Wait no more, and return whether nobody had walked into it."""
+        """Wait no more, and return whether nobody had dispatched into it."""
         with self._traps_lock:
             try:
                 self._traps.remove(trap)
@@ -167,7 +167,7 @@ class StepServer(StepListener):
 
     def _reached(self, announced: Announcement) -> None:
         with self._traps_lock:
-            waiting = [trap for trap in self._traps if trap.step == announced.step]
+            waiting = [trap for trap in self._traps if trap.failpoint == announced.failpoint]
         trap = next((trap for trap in waiting if trap.catches(announced.pid)), None)
         if trap is None or not self.remove(trap):
             return  # not waited for, or another process was faster

@@ -1,12 +1,12 @@
-r"""Observable steps: where exactly work is, for those who want to interfere right there.
+r"""Failpoints: places in the work where a test or an experiment can kill or freeze the process.
 
 A failure at a random moment hardly ever falls between a rename and the next line. With
-`OFFLOOP_STEPS` naming a Unix socket, work that reaches a step says so on it and waits for an
-answer, so that an experiment or a test can kill or freeze the process at that very step. Without
-it, and whenever nobody answers, a step costs nothing and changes nothing.
+`OFFLOOP_FAILPOINTS` naming a Unix socket, work that reaches a failpoint announces it there and
+waits for an answer. Without the variable, or where nothing answers, a failpoint costs nothing and
+changes nothing.
 
-One line for each step, `PID STEP JOB_ID\n` (job id `-` where there is none), is answered with one
-byte.
+One line for each failpoint, `PID FAILPOINT JOB_ID\n` (job id `-` where there is none), is answered
+with one byte.
 """
 
 import os
@@ -14,11 +14,11 @@ import socket
 from enum import StrEnum
 
 #: Names the socket.
-STEPS_VARIABLE = "OFFLOOP_STEPS"
+FAILPOINTS_VARIABLE = "OFFLOOP_FAILPOINTS"
 
 
-class Step(StrEnum):
-    """The steps of a job in a worker, in their order."""
+class Failpoint(StrEnum):
+    """Where a job in a worker can be stopped, in order."""
 
     FETCH = "fetch"
     #: In the middle: the first lines of its file have been written, and not the last ones.
@@ -37,7 +37,7 @@ class _Announcer:
         self._made_for: tuple[int, str] | None = None
         self._connection: socket.socket | None = None
 
-    def announce(self, path: str, step: Step, job_id: str) -> None:
+    def announce(self, path: str, failpoint: Failpoint, job_id: str) -> None:
         pid = os.getpid()
         if self._made_for != (pid, path):
             self._close()
@@ -45,7 +45,7 @@ class _Announcer:
         if self._connection is None:
             return
         try:
-            self._connection.sendall(f"{pid} {step} {job_id or '-'}\n".encode())
+            self._connection.sendall(f"{pid} {failpoint} {job_id or '-'}\n".encode())
             answered = self._connection.recv(1)
         except OSError:
             answered = b""
@@ -61,11 +61,11 @@ class _Announcer:
 _announcer = _Announcer()
 
 
-def reached(step: Step, job_id: str = "") -> None:
-    """Say that this process has reached a step, and go on when whoever listens says so."""
-    path = os.environ.get(STEPS_VARIABLE)
+def reached(failpoint: Failpoint, job_id: str = "") -> None:
+    """Say that this process has reached a failpoint, and go on when whoever listens says so."""
+    path = os.environ.get(FAILPOINTS_VARIABLE)
     if path:
-        _announcer.announce(path, step, job_id)
+        _announcer.announce(path, failpoint, job_id)
 
 
 def _connect(path: str) -> socket.socket | None:

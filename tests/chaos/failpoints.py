@@ -1,4 +1,4 @@
-"""The other end of `reports.steps`: knows where each slot is, and can hold it there."""
+"""The other end of `reports.failpoints`: knows where each slot is, and can hold it there."""
 
 import contextlib
 import threading
@@ -9,45 +9,45 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from offloop.stack.steps import Announcement, StepListener
-from reports.steps import Step
+from offloop.stack.failpoints import Announcement, FailpointListener
+from reports.failpoints import Failpoint
 
 
 @dataclass(frozen=True)
 class Sighting:
-    """A slot has reached a step.
+    """A slot has reached a failpoint.
 
     Attributes:
         slot: Name of the slot.
         pid: The process that works, a child of the slot's own.
-        step: What it has reached.
+        failpoint: What it has reached.
         job_id: The job in hand; empty where there is none.
     """
 
     slot: str
     pid: int
-    step: Step
+    failpoint: Failpoint
     job_id: str
 
     @property
     def in_hand(self) -> bool:
         """Whether there is a job that would have to be done again."""
-        return self.step is not Step.IDLE
+        return self.failpoint is not Failpoint.IDLE
 
 
 @dataclass(eq=False)
 class Trap:
-    """Waits for a slot at a step, once.
+    """Waits for a slot at a failpoint, once.
 
     Attributes:
-        step: Where.
+        failpoint: Where.
         slots: For whom; empty for any.
         job_id: Only with this job; empty for any.
         act: What to do. The slot stays where it is until this returns.
         sprung: Set when it is done.
     """
 
-    step: Step
+    failpoint: Failpoint
     act: Callable[[Sighting], object]
     slots: Collection[str] = ()
     job_id: str = ""
@@ -56,22 +56,22 @@ class Trap:
     def catches(self, sighting: Sighting) -> bool:
         """Whether this is what it waits for."""
         return (
-            sighting.step is self.step
+            sighting.failpoint is self.failpoint
             and (not self.slots or sighting.slot in self.slots)
             and (not self.job_id or sighting.job_id == self.job_id)
         )
 
 
-class StepServer:
-    """Serves the steps of several slots, each on a socket of its own.
+class FailpointServer:
+    """Serves the failpoints of several slots, each on a socket of its own.
 
-    Everything goes on at once, except for slots that have walked into a trap. A slot may die at
+    Everything goes on at once, except for slots that have dispatched into a trap. A slot may die at
     any moment.
 
     Args:
         folder: Where the sockets go.
         slots: Names of the slots.
-        watch: Is told of every step, while the slot is held there: it must be quick.
+        watch: Is told of every failpoint, while the slot is held there: it must be quick.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class StepServer:
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         for slot in self._slots:
-            listener = StepListener(
+            listener = FailpointListener(
                 self.path(slot), partial(self._reached, slot), partial(self._gone, slot)
             )
             self._listening.enter_context(listener)
@@ -107,7 +107,7 @@ class StepServer:
         self._listening.close()
 
     def set(self, trap: Trap) -> Trap:
-        """Wait for somebody at a step; what is there already is not caught."""
+        """Wait for somebody at a failpoint; what is there already is not caught."""
         with self._lock:
             self._traps.append(trap)
         return trap
@@ -148,8 +148,8 @@ class StepServer:
 
 
 def _sighting(slot: str, announced: Announcement, before: Sighting | None) -> Sighting:
-    step, job_id = Step(announced.step), announced.job_id
+    failpoint, job_id = Failpoint(announced.failpoint), announced.job_id
     # What writes a file does not know for which job: for the one that was fetched.
-    if not job_id and step is not Step.IDLE and before and before.pid == announced.pid:
+    if not job_id and failpoint is not Failpoint.IDLE and before and before.pid == announced.pid:
         job_id = before.job_id
-    return Sighting(slot, announced.pid, step, job_id)
+    return Sighting(slot, announced.pid, failpoint, job_id)

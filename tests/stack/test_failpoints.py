@@ -7,48 +7,48 @@ from pathlib import Path
 
 import pytest
 
-from offloop.stack.steps import STEPS, StepServer, Trap
-from reports.steps import Step
+from offloop.stack.failpoints import FAILPOINTS, FailpointServer, Trap
+from reports.failpoints import Failpoint
 
 ROOT = Path(__file__).parents[2]
 
 #: Seconds; a guard against hanging.
 GUARD_S = 30.0
 
-#: Reaches the steps it is given and says when it is through.
+#: Reaches the failpoints it is given and says when it is through.
 WORK = (
     "import sys\n"
-    "from reports.steps import Step, reached\n"
-    "for name in sys.argv[1:]: reached(Step(name), 'job')\n"
+    "from reports.failpoints import Failpoint, reached\n"
+    "for name in sys.argv[1:]: reached(Failpoint(name), 'job')\n"
     "print('through')\n"
 )
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[StepServer]:
-    with StepServer(tmp_path / "steps") as server:
+def server(tmp_path: Path) -> Iterator[FailpointServer]:
+    with FailpointServer(tmp_path / "failpoints") as server:
         yield server
 
 
-def work(server: StepServer, *steps: str) -> subprocess.Popen[str]:
+def work(server: FailpointServer, *failpoints: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WORK, *steps],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "OFFLOOP_STEPS": str(server.path)},
+        [sys.executable, "-c", WORK, *failpoints],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OFFLOOP_FAILPOINTS": str(server.path)},
         stdout=subprocess.PIPE,
         text=True,
     )
 
 
 def test_the_lab_knows_all_steps_of_the_work() -> None:
-    assert tuple(Step) == STEPS
+    assert tuple(Failpoint) == FAILPOINTS
 
 
-def test_where_no_trap_is_set_everybody_goes_on(server: StepServer) -> None:
-    assert work(server, *STEPS).communicate(timeout=GUARD_S)[0] == "through\n"
+def test_where_no_trap_is_set_everybody_goes_on(server: FailpointServer) -> None:
+    assert work(server, *FAILPOINTS).communicate(timeout=GUARD_S)[0] == "through\n"
 
 
 def test_who_walks_into_a_trap_is_held_until_it_has_acted_and_others_are_not(
-    server: StepServer,
+    server: FailpointServer,
 ) -> None:
     caught, let_go = threading.Event(), threading.Event()
     pids: list[int] = []
@@ -74,7 +74,7 @@ def test_who_walks_into_a_trap_is_held_until_it_has_acted_and_others_are_not(
     assert not server.remove(trap)
 
 
-def test_a_trap_catches_only_whom_it_waits_for(server: StepServer) -> None:
+def test_a_trap_catches_only_whom_it_waits_for(server: FailpointServer) -> None:
     trap = Trap("write", catches=lambda _: False, act=lambda _: None)
 
     server.set(trap)
@@ -84,7 +84,7 @@ def test_a_trap_catches_only_whom_it_waits_for(server: StepServer) -> None:
     assert server.remove(trap)
 
 
-def test_who_is_killed_in_a_trap_leaves_the_server_to_others(server: StepServer) -> None:
+def test_who_is_killed_in_a_trap_leaves_the_server_to_others(server: FailpointServer) -> None:
     trap = Trap("write", catches=lambda _: True, act=lambda pid: os.kill(pid, 9))
 
     server.set(trap)

@@ -1,4 +1,4 @@
-"""Observable steps, on a real socket."""
+"""Observable failpoints, on a real socket."""
 
 import gzip
 import os
@@ -13,23 +13,23 @@ import pytest
 from sqlalchemy import Engine
 
 from reports.build import price_and_write
+from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint, reached
 from reports.lines import stream_lines
 from reports.spec import ReportFormat, ReportSpec
-from reports.steps import STEPS_VARIABLE, Step, reached
 
 HANG_S = 60.0
 
 
 @pytest.fixture
 def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    path = str(tmp_path / "steps")
-    monkeypatch.setenv(STEPS_VARIABLE, path)
+    path = str(tmp_path / "failpoints")
+    monkeypatch.setenv(FAILPOINTS_VARIABLE, path)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
         listening.listen()
         listening.settimeout(HANG_S)
         yield listening
-    reached(Step.IDLE)  # finds that nobody listens any more, and closes its end
+    reached(Failpoint.IDLE)  # finds that nobody listens any more, and closes its end
 
 
 def test_whoever_listens_is_told_where_the_work_is_and_it_waits_for_an_answer(
@@ -38,9 +38,9 @@ def test_whoever_listens_is_told_where_the_work_is_and_it_waits_for_an_answer(
     passed = threading.Event()
 
     def work() -> None:
-        reached(Step.WRITE, "job-7")
+        reached(Failpoint.WRITE, "job-7")
         passed.set()
-        reached(Step.IDLE)
+        reached(Failpoint.IDLE)
 
     with ThreadPoolExecutor(1) as worker:
         working = worker.submit(work)
@@ -62,15 +62,15 @@ def test_work_goes_on_when_whoever_listened_goes_away(listener: socket.socket) -
 
     with ThreadPoolExecutor(1) as other:
         listening = other.submit(listen_badly)
-        reached(Step.WRITE)
+        reached(Failpoint.WRITE)
         listening.result(HANG_S)
-    reached(Step.IDLE)
+    reached(Failpoint.IDLE)
 
 
 def test_work_goes_on_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(STEPS_VARIABLE, str(tmp_path / "nobody"))
+    monkeypatch.setenv(FAILPOINTS_VARIABLE, str(tmp_path / "nobody"))
 
-    reached(Step.WRITE)
+    reached(Failpoint.WRITE)
 
 
 def test_where_a_file_is_said_to_be_written_it_has_been_begun_and_not_ended(

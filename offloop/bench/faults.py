@@ -10,8 +10,8 @@ from typing import Self
 from offloop.bench import scaling
 from offloop.bench.events import PARTS, Event, Happened
 from offloop.bench.stage import Setting
+from offloop.stack.failpoints import Trap
 from offloop.stack.service import Service
-from offloop.stack.steps import Trap
 from offloop.stack.supervisor import GRACE_S
 
 _SIGNALS = {"TERM": signal.SIGTERM, "KILL": signal.SIGKILL}
@@ -20,7 +20,7 @@ _SIGNALS = {"TERM": signal.SIGTERM, "KILL": signal.SIGKILL}
 _LOOK_S = 0.02
 
 
-class Happenings:
+class Faults:
     """What happens to one arm, each event in a thread of its own.
 
     Use as a context manager around the load. Whatever is frozen or away then goes on, and is
@@ -159,12 +159,12 @@ class _Happening:
         if self.event.at is None:
             self._begin(self._names)
             return True
-        assert self._setting.steps is not None  # noqa: S101 - there is one where an event waits
+        assert self._setting.failpoints is not None  # noqa: S101 - there is one where an event waits
         trap = Trap(self.event.at, catches=self._is_meant, act=self._act)
-        self._setting.steps.set(trap)
+        self._setting.failpoints.set(trap)
         while not trap.sprung.wait(_LOOK_S):
-            # Whoever walked into it at the last moment has to be looked after.
-            if self._over.is_set() and self._setting.steps.remove(trap):
+            # Whoever dispatched into it at the last moment has to be looked after.
+            if self._over.is_set() and self._setting.failpoints.remove(trap):
                 return False
         if self._failed is not None:
             raise self._failed

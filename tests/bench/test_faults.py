@@ -9,13 +9,13 @@ import pytest
 
 from offloop.bench.events import Event, Happened
 from offloop.bench.experiment import Arm
-from offloop.bench.happening import Happenings
+from offloop.bench.faults import Faults
 from offloop.bench.scaling import scaled
 from offloop.bench.stage import Setting
 from offloop.stack import catalog
 from offloop.stack.errors import StackError
+from offloop.stack.failpoints import FailpointServer
 from offloop.stack.service import Service
-from offloop.stack.steps import StepServer
 from offloop.stack.supervisor import Stack
 
 pytestmark = pytest.mark.medium
@@ -30,9 +30,9 @@ SLEEP = (sys.executable, "-c", "import time; time.sleep(600)")
 #: Reaches a step again and again.
 WORK = (
     "import time\n"
-    "from reports.steps import Step, reached\n"
+    "from reports.failpoints import Failpoint, reached\n"
     "while True:\n"
-    "    reached(Step.WRITE, 'job')\n"
+    "    reached(Failpoint.WRITE, 'job')\n"
     "    time.sleep(0.01)\n"
 )
 
@@ -54,7 +54,7 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
             "pools": {"long": {"queues": ["long"], "slots": 1}},
         }
     )
-    with Stack(tmp_path / "logs") as stack, StepServer(stack.folder / "steps") as steps:
+    with Stack(tmp_path / "logs") as stack, FailpointServer(stack.folder / "steps") as steps:
         site = catalog.Site(ROOT, stack.folder / "files", None, steps.path)
         api = Service("fixed", SLEEP)
         worker = Service(SLOT, (sys.executable, "-c", WORK), env=site.environment(0, files="fixed"))
@@ -77,7 +77,7 @@ def wait_for(seen: Callable[[], bool]) -> None:
 
 def happen(setting: Setting, *events: Event, load: Callable[[], object]) -> list[Happened]:
     """Let events happen beside a load."""
-    with Happenings(setting, events) as happenings:
+    with Faults(setting, events) as happenings:
         happenings.begin(time.monotonic())
         load()
     setting.stack.check()
@@ -145,7 +145,7 @@ def test_what_is_being_restarted_is_there_again_before_it_is_ended_once_more(
     events = [event(id=id_, do="restart", what="long", signal="KILL") for id_ in ("one", "two")]
     seen: list[int] = []
 
-    with Happenings(setting, events, lambda _: seen.append(pid_of(setting, SLOT))) as happenings:
+    with Faults(setting, events, lambda _: seen.append(pid_of(setting, SLOT))) as happenings:
         happenings.begin(time.monotonic())
         wait_for(lambda: len(happenings.happened) == len(events))
     first, second = happenings.happened
@@ -167,7 +167,7 @@ def test_what_is_going_to_end_is_told_while_it_still_runs(setting: Setting) -> N
         event(id="freeze", do="pause", what="broker", for_s=0.1),
     )
     before = pid_of(setting, SLOT)
-    with Happenings(setting, events, told) as happenings:
+    with Faults(setting, events, told) as happenings:
         happenings.begin(time.monotonic())
         wait_for(lambda: setting.stack.pids().get(SLOT, [before])[0] != before)
 

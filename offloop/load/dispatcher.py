@@ -49,8 +49,8 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Walked:
-    """What a walk recorded.
+class Dispatched:
+    """What was recorded while a plan was dispatched.
 
     Attributes:
         start_monotonic_s: Second 0, on CLOCK_MONOTONIC.
@@ -184,7 +184,7 @@ class Walk:
         self._sent = 0
         self._answered = 0
 
-    def run(self) -> Walked:
+    def run(self) -> Dispatched:
         """Send everything when it is due and wait for the answers until the deadline.
 
         Raises:
@@ -205,7 +205,7 @@ class Walk:
             cpu_s = process_time() - cpu_at_start_s
         self._tell()
         rows = (ticket.report_row() for ticket in self._tickets)
-        return Walked(
+        return Dispatched(
             start_monotonic_s=self._start_s,
             cpu_s=cpu_s,
             requests=[ticket.request_row() for ticket in self._tickets],
