@@ -228,6 +228,7 @@ def observed_measures(observed: Observed, log: RequestLog) -> dict[str, float | 
         ),
         "scrape.waited_max_ms": _MS * max(waited) if waited else None,
         "scrape.lag_seen_max_ms": _MS * max(seen) if seen else None,
+        "scrape.showed_stall": sum(lag_s >= STALL_THRESHOLD_S for lag_s in seen) if seen else None,
     }
 
 

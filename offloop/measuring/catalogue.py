@@ -232,6 +232,7 @@ SCRAPES = (
     count("stalls.seen", "times without an answer", shown=False),
     Measure("stalls.largest_ms", "longest time without an answer", Unit.MS, Kind.MAXIMUM),
     Measure("scrape.lag_seen_max_ms", "largest lag that a scrape showed", Unit.MS, Kind.MAXIMUM),
+    count("scrape.showed_stall", "scrapes that showed a stall"),
     count("scrape.offered", "scrapes"),
     count("scrape.missed", "scrapes without an answer", Better.LOWER),
     count("scrape.missed_outside_stalls", "of these, while nothing stalled", Better.LOWER),

@@ -108,6 +108,7 @@ def test_the_largest_lag_of_all_that_arrived_is_what_was_seen() -> None:
     found = observed_measures(observed(look(0.1), look(0.2, 0.5), look(0.3)), QUIET)
 
     assert found["scrape.lag_seen_max_ms"] == pytest.approx(500)
+    assert found["scrape.showed_stall"] == 1
     assert found["scrape.waited_max_ms"] == pytest.approx(2)
     assert found["scrape.missed"] == 0
 
@@ -120,6 +121,7 @@ def test_what_no_scrape_showed_is_absent() -> None:
     assert found["stalls.seen"] == 0
     assert found["stalls.largest_ms"] is None
     assert found["scrape.lag_seen_max_ms"] is None
+    assert found["scrape.showed_stall"] is None
     assert found["stalls.named_share"] is None
 
 
