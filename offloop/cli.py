@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 import offloop
-from offloop.bench.cli import bench, list_experiments
+from offloop.commands.bench import bench, list_experiments
+from offloop.commands.load import load
+from offloop.commands.preflight import preflight
+from offloop.commands.up import up
 from offloop.errors import ExitCode
-from offloop.load.cli import load
-from offloop.preflight import preflight
-from offloop.up import up
 
 app = typer.Typer(
     help="See why an async FastAPI service stalls, and prove the fix.",

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from offloop.errors import OffloopError
+
 #: What a checkout must hold to be one.
 _LANDMARK = Path("loadtests") / "experiments"
 
 
-class NotACheckoutError(Exception):
+class NotACheckoutError(OffloopError):
     """The lab was started where there is nothing for it to run."""
 
 

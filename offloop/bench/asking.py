@@ -4,6 +4,7 @@ import http.client
 import urllib.error
 import urllib.request
 
+from offloop.errors import OffloopError
 from offloop.stack.service import Service
 
 #: Bytes of an unexpected answer that an error shows: enough for a problem's details.
@@ -13,7 +14,7 @@ _SHOWN_BYTES = 500
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class NoAnswerError(Exception):
+class NoAnswerError(OffloopError):
     """A service did not answer, or answered with an error."""
 
 

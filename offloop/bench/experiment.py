@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
 
@@ -49,6 +50,9 @@ _KEYS_OF_ARRIVALS = {
     for table in (Constant, Poisson, Ramp, Step, Spike)
 }
 
+
+#: What one block decides.
+_EXTREMES = {catalogue.Kind.MAXIMUM, catalogue.Kind.MINIMUM}
 
 #: Where streams are in a file.
 _STREAMS = ("load", "streams")
@@ -186,6 +190,10 @@ class Arm(Table):
         return self
 
 
+def _promise(id_: str, measure: str, says: str, why: str) -> Expectation:
+    return Expectation(id=id_, measure=measure, op="<=", limit=0, promise=True, says=says, why=why)
+
+
 class Evidence(Table):
     """A process to profile while one arm runs: where does its time go?"""
 
@@ -240,31 +248,52 @@ class Experiment(Question):
 
     @property
     def cures(self) -> tuple[str, ...]:
-        """The arms that are shown as a cure: all that are judged, but the disease and the idle."""
-        return tuple(name for name in self.judged_arms if name not in {"naive", "baseline"})
+        """The arms that are shown as a cure: all of every block, but the disease and the idle."""
+        return tuple(
+            name
+            for name, arm in self.arms.items()
+            if not arm.once and name not in {"naive", "baseline"}
+        )
 
     @property
     def expectations(self) -> tuple[Expectation, ...]:
-        """What is expected: what the file says, and that no cure fails a request.
+        """What is expected: what the file says, and what every cure has to keep.
 
-        Where an event takes the API away, only until then.
+        No cure fails a request (where an event takes the API away, until then), nor loses a job
+        that it has accepted.
         """
+        needed = [
+            *chain.from_iterable(map(self._answers, self.cures)),
+            *(
+                _promise(
+                    f"{arm}_nothing_lost",
+                    f"{arm}.jobs.lost",
+                    f"{arm}: no accepted job was lost",
+                    "A `202` is a promise.",
+                )
+                for arm in self.cures
+                if self.arms[arm].has_tier and self.orders_of(arm)
+            ),
+        ]
         said = {expectation.measure for expectation in self.expect}
-        needed = (
-            Expectation(
-                id=f"{arm}_{stream}_answered",
-                measure=f"{arm}.{self.until_the_api_is_away(arm)}{stream}.failed",
-                op="<=",
-                limit=0,
-                promise=True,
-                says=f"{arm}: no {stream} request failed",
-                why="A cure that fails requests is none, however fast it answers the rest.",
-            )
-            for arm in self.cures
-            for stream in self.streams_of(arm)
-            if stream in self.load.requests or not self.until_the_api_is_away(arm)
-        )
         return (*self.expect, *(each for each in needed if each.measure not in said))
+
+    def _answers(self, arm: str) -> Iterator[Expectation]:
+        """Yield that an arm fails no request of any of its streams."""
+        phase = self.until_the_api_is_away(arm)
+        repeated = (
+            again(name)
+            for name in self.orders_of(arm)
+            # An order that an event met is repeated after it.
+            if self.load.orders[name].repeat_after_s is not None and not phase
+        )
+        for stream in (*self.streams_of(arm), *repeated):
+            yield _promise(
+                f"{arm}_{stream.replace('.', '_')}_answered",
+                f"{arm}.{phase}{stream}.failed",
+                f"{arm}: no {stream} request failed",
+                "A cure that fails requests is none, however fast it answers the rest.",
+            )
 
     def until_the_api_is_away(self, arm: str) -> str:
         """Return the prefix of measures of the time before; nothing if it never is away."""
@@ -388,6 +417,18 @@ class Experiment(Question):
         return self
 
     @model_validator(mode="after")
+    def _judges_the_worst_block_by_a_maximum(self) -> Self:
+        for expectation in self.expect:
+            terms = Expression.parse(expectation.measure).terms
+            kinds = {catalogue.measure_named(term.measure).kind for term in terms}
+            if not (expectation.promise or expectation.every_block) and kinds & _EXTREMES:
+                raise ValueError(
+                    f"expectation {expectation.id!r} is about {expectation.measure}: one block "
+                    "decides it, so that it has no interval. Say `every_block = true`"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _promises_what_must_never_happen(self) -> Self:
         for expectation in self.expect:
             terms = Expression.parse(expectation.measure).terms
@@ -425,8 +466,10 @@ class Experiment(Question):
                 continue
             orders = self.load.orders[stream]
             of_orders = (catalogue.ORDERS, *([catalogue.QUEUED_ORDERS] if has_tier else []))
-            for subject in (stream, *(f"before:{event}.{stream}" for event in events)):
-                yield from catalogue.names(subject, *of_orders)
+            yield from catalogue.names(stream, *of_orders)
+            for event in events:
+                before = f"before:{event}.{stream}"
+                yield from catalogue.names(before, catalogue.REQUESTS, *of_orders)
             if orders.retry_refused:
                 yield from catalogue.names(stream, catalogue.REFUSED_ORDERS)
             if orders.repeat_after_s is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 from redis import Redis
 
+from offloop.errors import OffloopError
 from offloop.stack.queues import unfinished
 
 #: Seconds after which a stack that is still busy is reported instead of waited for.
@@ -22,7 +23,7 @@ _LOOK_S = 0.15
 _GLANCE_S = 0.01
 
 
-class NotIdleError(Exception):
+class NotIdleError(OffloopError):
     """Work is left that will not end, so the next arm cannot start."""
 
 

@@ -1,15 +1,15 @@
 """From the measures of all blocks to a result that is judged, whatever was run."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isinf
 
-from offloop.bench.calm import only_blocks, quiet_blocks
 from offloop.bench.question import Question
 from offloop.bench.results import Detail, ExperimentResult, Values
 from offloop.bench.story import tell
 from offloop.bench.table import ArmTable, fill
 from offloop.measuring import catalogue
+from offloop.measuring.catalogue import TAKEN
 from offloop.measuring.combining import in_block
 from offloop.measuring.expressions import PSEUDO_ARMS, Expression, Observed, Term
 from offloop.measuring.noise import is_quiet
@@ -49,6 +49,37 @@ class Measured:
         """Return the numbers of the blocks that are judged, and what they hold."""
         kept = quiet_blocks(self.blocks, self.compared)
         return kept, only_blocks(self.blocks, kept)
+
+
+def quiet_blocks(blocks: Sequence[Block], compared: Collection[str]) -> list[int]:
+    """Choose the blocks that are judged, by what other programs took, and by nothing else.
+
+    Args:
+        blocks: All of them.
+        compared: The arms that run in every block.
+
+    Returns:
+        The numbers of the blocks in which none of these arms was disturbed, nor the calibration
+        before them.
+    """
+    return [
+        number
+        for number, block in enumerate(blocks)
+        if all(
+            is_quiet(found.numbers.get(TAKEN))
+            for arm, found in block.items()
+            if arm in compared or arm in PSEUDO_ARMS
+        )
+    ]
+
+
+def only_blocks(blocks: Sequence[Block], kept: Collection[int]) -> list[Block]:
+    """Leave out all blocks but these, except for arms that ran in no other."""
+    ran = {arm for number in kept for arm in blocks[number]}
+    return [
+        {arm: found for arm, found in block.items() if number in kept or arm not in ran}
+        for number, block in enumerate(blocks)
+    ]
 
 
 def another_block(

@@ -3,10 +3,11 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from offloop.bench.judging import Measured, block_values
 from offloop.bench.results import Discarded, ExperimentResult, Noise
+from offloop.errors import OffloopError
 from offloop.measuring.noise import Busy, is_quiet, wait_for_quiet
 from offloop.measuring.values import Recorded
 
@@ -21,7 +22,31 @@ WAITS_S = 90.0
 _Pids = Callable[[], Mapping[str, Sequence[int]]]
 
 
-class MachineBusyError(Exception):
+_Found = TypeVar("_Found")
+
+
+def until_quiet(
+    measure: Callable[[int], tuple[_Found, float | None]], at_most: int
+) -> tuple[_Found, float | None]:
+    """Measure something, and again as long as other programs disturb it.
+
+    Args:
+        measure: Is given how often it was called before; returns what it found, and the share of
+            the machine that other programs had, if that is known.
+        at_most: How often it is called at most.
+
+    Returns:
+        What was found when other programs had least, and what they had then.
+    """
+    found: list[tuple[_Found, float | None]] = []
+    for number in range(at_most):
+        found.append(measure(number))
+        if is_quiet(found[-1][1]):
+            break
+    return min(found, key=lambda each: each[1] or 0.0)
+
+
+class MachineBusyError(OffloopError):
     """Other programs have the machine, and the run was asked to stop then."""
 
     def __init__(self, busy: Busy) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from offloop.bench.story import tell, terms_in
+from offloop.errors import OffloopError
 from offloop.measuring.catalogue import nearest
 from offloop.measuring.expressions import Expression, Term
 from offloop.measuring.verdicts import Expectation
@@ -19,7 +20,7 @@ FEWEST_BLOCKS = 3
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
-class ExperimentError(Exception):
+class ExperimentError(OffloopError):
     """An experiment that does not exist or cannot be understood."""
 
 

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from offloop.bench.depth import DepthSample
 from offloop.bench.evidence import Guilty
 from offloop.bench.table import FilledTable
+from offloop.errors import OffloopError
 from offloop.load.log import RequestLog
 from offloop.load.records import RefusalRow, ReportRow, RequestRow
 from offloop.measuring.verdicts import Judged, Status, Verdict
@@ -32,7 +33,7 @@ DEPTHS_FILE = "depths.parquet"
 _Row = RequestRow | ReportRow | RefusalRow | ResourceSample | DepthSample
 
 
-class ResultsError(Exception):
+class ResultsError(OffloopError):
     """The results of a run cannot be kept."""
 
 

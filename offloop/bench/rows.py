@@ -107,6 +107,8 @@ def _parts(rows: Rows) -> Iterable[Recorded]:
             ]
             before_it = _settled(ends, event.at_s)
             yield _of_orders(f"before:{event.id}.{stream}", before_it, queued=rows.queued)
+            answers = [(row.due_s, _end_s(row), row) for row in rows.log.of(stream)]
+            yield _of_requests(f"before:{event.id}.{stream}", _settled(answers, event.at_s))
     for number in range(int(rows.undisturbed_s)):
         for stream in plain:
             part = [row for row in rows.log.of(stream) if number <= row.due_s < number + 1]

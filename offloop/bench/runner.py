@@ -15,7 +15,6 @@ from typing import IO, Protocol
 from offloop.bench.aftermath import Aftermath
 from offloop.bench.blocks import run_arm
 from offloop.bench.calibration import Calibration, Calibrator, alone_cpu_s, warm_up
-from offloop.bench.calm import until_quiet
 from offloop.bench.capacity import slots_serving
 from offloop.bench.changes import lines_changed_by
 from offloop.bench.effects import effect_measures
@@ -27,7 +26,7 @@ from offloop.bench.judging import Measured, another_block, block_values, judge_e
 from offloop.bench.measures import measure
 from offloop.bench.observed import Schedule
 from offloop.bench.observer import Observer, observer_of
-from offloop.bench.patience import WAITS_S, Attempt, Patience
+from offloop.bench.patience import WAITS_S, Attempt, Patience, until_quiet
 from offloop.bench.plans import block_plan
 from offloop.bench.predictions import predictions
 from offloop.bench.profiling import NoEvidenceError, profile_arm
@@ -132,6 +131,7 @@ class _Lab:
         scratch: A temporary folder.
         calibrated: What a report of each stream of orders costs, as it was found at first.
         rates: Orders per second of each stream of them, in the current block.
+        taken: Share of the machine that other programs had while it was calibrated at first.
         scraping: When metrics are scraped; None where they are not.
     """
 
@@ -140,6 +140,7 @@ class _Lab:
     scratch: Path
     calibrated: dict[str, Calibration] = field(default_factory=dict)
     rates: dict[str, float] = field(default_factory=dict)
+    taken: float | None = None
     scraping: Schedule | None = None
 
     @property
@@ -222,16 +223,18 @@ class ExperimentRun:
                         break
                     said += f" ({why})" if number >= planned else ""
                 self._run_block(lab, number, said, options)
+            # Before the evidence, which may go wrong, and which no figure uses.
+            judge_experiment(
+                self.result,
+                self._experiment,
+                self._experiment.expectations,
+                self._measured,
+                partial(self._checks, planned),
+                self._experiment.table,
+            )
+            self._folder.checkpoint()
             self._gather_evidence(lab, options.seed)
             self._reporter.step("stopping everything")
-        judge_experiment(
-            self.result,
-            self._experiment,
-            self._experiment.expectations,
-            self._measured,
-            partial(self._checks, planned),
-            self._experiment.table,
-        )
 
     def _checks(self, planned: int, blocks: Sequence[Block]) -> list[Judged]:
         checks = validity(self._experiment, blocks, self._digests, self._queues)
@@ -254,6 +257,7 @@ class ExperimentRun:
             found, taken = self._calibrate(lab)
             lab.calibrated |= found
             lab.rates |= self._rates(lab.calibrated)
+            lab.taken = taken
             self._note(lab, taken)
             lab.scraping = self._scraping(lab.calibrated)
             yield lab
@@ -300,6 +304,9 @@ class ExperimentRun:
             return found, machine.taken
 
         calibrated, taken = until_quiet(calibrate, CALIBRATIONS_AGAIN)
+        if any(found.drain_per_s for found in calibrated.values()):
+            # It is scaled from the first one, and no better than that.
+            taken = max(taken or 0.0, lab.taken or 0.0)
         lab.rates.update(self._rates(calibrated))
         self._note_calibration(calibrated, lab.rates, taken)
 
@@ -457,7 +464,7 @@ class ExperimentRun:
         out = self._folder.path / "evidence" / self._slug
         profiles: list[Profile] = []
         for arm, evidences in asked.items():
-            self._reporter.step(f"evidence, which no figure uses: profiling {arm}")
+            self._reporter.step(f"profiling {arm} (an extra run, which is not measured)")
             out.mkdir(parents=True, exist_ok=True)
             plan = self._plan(lab, arm, seed, self._evidence_s(lab, arm))
             lab.settle()

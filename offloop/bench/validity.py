@@ -77,7 +77,7 @@ def validity(
             found += [
                 _reports_finished(experiment, arm, name, blocks)
                 for name in experiment.orders_of(arm)
-                if not _fate_is_judged(experiment, arm)
+                if not _fate_is_judged(experiment, arm, name)
             ]
     if experiment.load.requests:
         found += [_baseline_healthy(name, blocks) for name in experiment.streams_of("baseline")]
@@ -118,11 +118,16 @@ def _files_are_judged(experiment: Experiment, arm: str) -> bool:
     return any(name.startswith(_FILES) for name in _judged_measures(experiment, arm))
 
 
-def _fate_is_judged(experiment: Experiment, arm: str) -> bool:
-    """Whether it is the question if an arm finishes its reports: then it is no condition."""
-    measures = _judged_measures(experiment, arm)
-    lasts = {name.rpartition(".")[2] for name in measures}
-    return bool(lasts & _FATES) or _files_are_judged(experiment, arm)
+def _fate_is_judged(experiment: Experiment, arm: str, stream: str) -> bool:
+    """Whether it is the question if an arm finishes these reports: then it is no condition."""
+    fates = {
+        name.rpartition(".")[0]
+        for name in _judged_measures(experiment, arm)
+        if name.rpartition(".")[2] in _FATES
+    }
+    # Those of a job or an event are about every stream.
+    about_all = fates - set(experiment.orders_of(arm))
+    return stream in fates or bool(about_all) or _files_are_judged(experiment, arm)
 
 
 def _offered_for_a_p99(experiment: Experiment) -> list[str]:
@@ -288,7 +293,7 @@ def _same_work(experiment: Experiment, blocks: Sequence[Block], digests: Digests
             max(cpu, 1 / cpu) if cpu else None,
             "<=",
             CPU_FACTOR,
-            "every arm spent the same CPU time on a report",
+            "both sides spent the same CPU time on a report",
             "the fix moves the work; it must not be a cheaper version of it",
         ),
     ]
@@ -309,7 +314,7 @@ def _same_bytes(stream: str, experiment: Experiment, digests: Digests) -> Judged
     # Where it is the question whether reports are finished, it is no condition that there are any.
     built = {arm: digests.get(arm, {}).get(stream, frozenset()) for arm in compared}
     complete = len(ordered) > 1 and all(
-        built[arm] or _fate_is_judged(experiment, arm) for arm in compared
+        built[arm] or _fate_is_judged(experiment, arm, stream) for arm in compared
     )
     found = frozenset().union(*built.values())
     return judged(

@@ -14,6 +14,7 @@ from typing import IO, Self
 
 from pydantic import ValidationError
 
+from offloop.errors import OffloopError
 from offloop.load.log import RequestLog
 from offloop.load.plan import Plan
 from offloop.load.protocol import EVENT, Done, Event, Failed, Job, Progress, Ready
@@ -37,7 +38,7 @@ _LOG_TAIL_LINES = 20
 Start = Callable[[Sequence[str], IO[bytes]], subprocess.Popen[bytes]]
 
 
-class GeneratorError(Exception):
+class GeneratorError(OffloopError):
     """The load generator could not do its work; the message shows the end of its log."""
 
 

@@ -113,9 +113,17 @@ class Expression:
 
     def in_each(self, blocks: Sequence[Block]) -> list[float] | None:
         """Work it out in each block in which its arms ran; None if one of these lacks it."""
+        known = self.known_in(blocks)
+        return known if known and len(known) == len(self._having(blocks)) else None
+
+    def known_in(self, blocks: Sequence[Block]) -> list[float]:
+        """Work it out in each block in which its arms ran, without those that lack it."""
         values = [self.in_one(block) for block in self._having(blocks)]
-        known = [value for value in values if value is not None]
-        return known if known and len(known) == len(values) else None
+        return [value for value in values if value is not None]
+
+    def lacks_in(self, blocks: Sequence[Block]) -> bool:
+        """Say whether a block in which its arms ran lacks it."""
+        return len(self.known_in(blocks)) < len(self._having(blocks))
 
     def in_one(self, block: Block) -> float | None:
         """Work it out in one block."""

@@ -3,6 +3,9 @@
 The block is the unit, never the request: requests of one block wait for the same stalls. Blocks are
 drawn with replacement, both arms of a ratio from the same block, and the measure is combined anew
 (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+
+Of few blocks the interval is too narrow: of three it is their range, which holds the median of all
+possible blocks in 75% of cases. Limits are therefore far from what healthy arms measure.
 """
 
 import random

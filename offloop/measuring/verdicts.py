@@ -145,16 +145,28 @@ def judge(expectation: Expectation, blocks: Sequence[Block], every_run: Sequence
     """
     expression = Expression.parse(expectation.measure)
     if expectation.promise:
-        return _worst(expectation, expression, every_run)
+        return _worst(expectation, expression, every_run, blocks)
     if expectation.every_block:
-        return _worst(expectation, expression, blocks)
+        return _worst(expectation, expression, blocks, blocks)
     return _by_interval(expectation, expression, blocks)
 
 
-def _worst(expectation: Expectation, expression: Expression, blocks: Sequence[Block]) -> Judged:
-    values = expression.in_each(blocks)
+def _worst(
+    expectation: Expectation,
+    expression: Expression,
+    runs: Sequence[Block],
+    blocks: Sequence[Block],
+) -> Judged:
+    """Judge the worst of some runs.
+
+    One that breaks the limit decides, whatever the others lack. Of the blocks that are judged, none
+    may lack the value; of other runs, an event may have come too late to make one.
+    """
+    values = expression.known_in(runs)
     worst = max if expectation.op == "<=" else min
     observed = worst(values) if values else None
+    if check(observed, expectation.op, expectation.limit) and expression.lacks_in(blocks):
+        observed = None
     found = judged(
         expectation.id,
         expectation.measure,
@@ -164,8 +176,7 @@ def _worst(expectation: Expectation, expression: Expression, blocks: Sequence[Bl
         expectation.says,
         expectation.why,
     )
-    n = None if values is None else len(values)
-    return found.model_copy(update={"promise": expectation.promise, "n": n})
+    return found.model_copy(update={"promise": expectation.promise, "n": len(values) or None})
 
 
 def _by_interval(

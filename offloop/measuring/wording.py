@@ -9,6 +9,7 @@ NEVER_SAID = "never"
 
 _MS_IN_S = 1000
 _BYTES_IN_MB = 1e6
+_TENTH_OF_A_PERCENT = 0.001
 
 
 def value_said(value: float, measure: Measure) -> str:
@@ -21,9 +22,7 @@ def value_said(value: float, measure: Measure) -> str:
         case Unit.BYTES:
             said = f"{digits(value / _BYTES_IN_MB)} MB"
         case Unit.SHARE:
-            # A share that is neither nothing nor everything is not written as one of these.
-            whole = value in {0, 1} or 0.01 <= value <= 0.99  # noqa: PLR2004
-            said = f"{100 * value:.{0 if whole else 1}f}%"
+            said = _share(value)
         case Unit.COUNT:
             said = f"{value:,.0f}"
         case Unit.RATIO:
@@ -31,6 +30,16 @@ def value_said(value: float, measure: Measure) -> str:
         case unit:
             said = f"{digits(value)} {unit}"
     return said
+
+
+def _share(value: float) -> str:
+    """Write a share; one that is neither nothing nor everything is not written as one of these."""
+    if 0 < value < _TENTH_OF_A_PERCENT:
+        return "<0.1%"
+    if 1 - _TENTH_OF_A_PERCENT < value < 1:
+        return ">99.9%"
+    whole = value in {0, 1} or 0.01 <= value <= 0.99  # noqa: PLR2004
+    return f"{100 * value:.{0 if whole else 1}f}%"
 
 
 def digits(value: float) -> str:

@@ -1,7 +1,9 @@
 """What can go wrong while starting, watching and stopping processes."""
 
+from offloop.errors import OffloopError
 
-class StackError(Exception):
+
+class StackError(OffloopError):
     """Base of every error this package raises; the message ends with what to do next."""
 
 

@@ -177,6 +177,7 @@ def block(**changes: Values) -> Block:
         "baseline": bystander(4.0),
         "naive": {**bystander(580.0), **reports(800.0)},
         "fixed": {**bystander(5.0), **reports(900.0)},
+        "same_priority": {**bystander(6.0), **reports(900.0)},
         "predicted": {"bystander.p99_ms": 588.0},
     }
     found = {}

@@ -453,6 +453,12 @@ def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
             ["expectation 'kept' is about fixed.jobs.lost, of which a cure", "`promise = true`"],
         ),
         (
+            "blocking_enqueue",
+            "every_block = true\n",
+            "",
+            ["expectation 'disease' is about", "so that it has no interval"],
+        ),
+        (
             "duplicate_reports",
             "burst = 2\nrate = 2\n",
             "count = 8\n",
@@ -472,17 +478,28 @@ def test_what_cannot_be_measured_or_predicted_is_refused_with_the_reason(
 @pytest.mark.parametrize(
     ("slug", "added"),
     [
-        ("loop_blocking", {"fixed.bystander.failed", "fixed.report.failed"}),
-        # An event ends the API: only until then, and an order that it met may have no answer.
+        (
+            "loop_blocking",
+            {
+                f"{arm}.{measure}"
+                for arm in ("fixed", "same_priority")
+                for measure in ("bystander.failed", "report.failed", "jobs.lost")
+            },
+        ),
+        # An event ends the API: only until then.
         (
             "ladder",
-            {"awaited.before:kill.bystander.failed", "fixed.before:kill.bystander.failed"},
+            {
+                f"{arm}.before:kill.{stream}.failed"
+                for arm in ("awaited", "fixed")
+                for stream in ("bystander", "report")
+            },
         ),
         # Its file says the same of bystanders.
         ("worker_starvation", {"fixed.report.failed", "fixed.giant.failed"}),
     ],
 )
-def test_no_cure_may_fail_a_request_whether_or_not_the_file_says_so(
+def test_no_cure_may_fail_a_request_or_lose_a_job_whether_or_not_the_file_says_so(
     slug: str, added: set[str]
 ) -> None:
     experiment = shipped(slug)

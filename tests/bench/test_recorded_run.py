@@ -118,6 +118,10 @@ def fail_one_ping_of_60_after_each_report(run: Recording) -> None:
         fail(next(row for row in pings if row["due_s"] > due_s) for due_s in orders)
 
 
+def fail_a_repeated_order(run: Recording) -> None:
+    fail(rows(run, "fixed", "report.again", 0)[:1])
+
+
 def double_a_bill(run: Recording) -> None:
     measured(run, "fixed", ledger__per_report_max=2)
 
@@ -137,6 +141,8 @@ def break_a_promise_in_a_discarded_run(run: Recording) -> None:
         ("loop_blocking", fail_three_blocks, "fixed_bystander_answered"),
         ("loop_blocking", fail_six_in_every_block, "fixed_bystander_answered"),
         ("loop_blocking", fail_one_ping_of_60_after_each_report, "fixed_bystander_answered"),
+        ("loop_blocking", lose_a_job, "fixed_nothing_lost"),
+        ("duplicate_reports", fail_a_repeated_order, "fixed_report_again_answered"),
         ("duplicate_reports", lose_a_job, "none_lost"),
         ("duplicate_reports", double_a_bill, "billed_once"),
         ("duplicate_reports", cut_a_file, "whole_files"),

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from offloop.errors import ExitCode, explained
+from offloop.commands.ending import explained
+from offloop.errors import ExitCode
 from offloop.stack import catalog
-from offloop.stack.errors import StackError
 from offloop.stack.signals import interruptible
 from tests.chaos.campaign import Hit, Outcome, run
 from tests.chaos.catalogue import work_out
@@ -54,7 +54,7 @@ def chaos(
     """
     if seed is None:
         seed = random.SystemRandom().randrange(10**6)
-    with interruptible(), explained(StackError, OSError):
+    with interruptible(), explained():
         kept = _kept(_Campaign(seed, faults, tier, redis_server))
     raise typer.Exit(ExitCode.PASS if kept else ExitCode.FAIL)
 

@@ -7,11 +7,11 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from offloop.bench import cli
 from offloop.bench.experiment import Experiment
 from offloop.bench.patience import MachineBusyError
 from offloop.bench.results import ExperimentResult, RunFolder
 from offloop.bench.runner import Options, Reporter
+from offloop.commands import bench as cli
 from offloop.measuring.noise import Busy
 from offloop.measuring.verdicts import Verdict
 from tests.bench.support import block, result

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from offloop import __version__, cli, preflight
-from offloop.errors import ExitCode, explained
+from offloop import __version__, cli
+from offloop.commands import preflight
+from offloop.commands.ending import explained
+from offloop.errors import ExitCode, OffloopError
 from offloop.machine import git, machine, versions
 from offloop.project import project_root
 from tests.cli.checkout import ROOT
@@ -106,8 +108,8 @@ def test_an_error_that_explains_itself_ends_a_command_with_its_sentence(
 ) -> None:
     sentence = "The port [1234] is taken: " + "end what holds it, " * 20
 
-    with pytest.raises(typer.Exit) as ended, explained(ValueError):
-        raise ValueError(sentence)
+    with pytest.raises(typer.Exit) as ended, explained():
+        raise OffloopError(sentence)
 
     assert ended.value.exit_code == ExitCode.ERROR
     # On one line, whatever the width of the terminal.

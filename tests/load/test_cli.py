@@ -6,8 +6,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from offloop.commands.load import Shape, load
 from offloop.load.arrivals import due_times
-from offloop.load.cli import Shape, load
 
 app = typer.Typer()
 app.command()(load)

@@ -40,7 +40,7 @@ def order(base_url: str, path: str, due_s: Sequence[float] = (0.0,), **changes: 
 
 def test_the_lab_imports_neither_gevent_nor_locust() -> None:
     script = (
-        "import sys, offloop.load.cli, offloop.load.generator, offloop.load.log\n"
+        "import sys, offloop.commands.load, offloop.load.generator, offloop.load.log\n"
         "print([name for name in ('gevent', 'locust', 'geventhttpclient') if name in sys.modules])"
     )
 

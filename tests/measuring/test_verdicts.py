@@ -117,6 +117,16 @@ def test_the_worst_block_is_judged_and_of_a_promise_the_worst_of_every_run(
     assert of(usual, [block(odd)], **limits, every_block=True).ok is True
 
 
+def test_a_broken_promise_decides_whatever_other_runs_lack() -> None:
+    limits: dict[str, Any] = {"op": "<=", "limit": 100, "promise": True}
+    usual = [block(500), block(500)]
+
+    # A run that was discarded may lack it, a block that is judged may not.
+    assert of(usual, [block(None)], **limits).ok is True
+    assert of([*usual, block(None)], **limits).status is Status.MISSING
+    assert of([*usual, block(None)], [block(600)], **limits).ok is False
+
+
 def test_the_typical_second_is_shown_and_not_judged() -> None:
     quiet = {f"second:{number}.bystander.p99_ms": 5 for number in range(2)}
     burst = {**quiet, "second:1.bystander.p99_ms": 500, "bystander.p99_ms": 500}

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from offloop.bench.burst.experiment import Burst, BurstArm
 from offloop.bench.burst.protocol import Done
+from offloop.errors import OffloopError
 from offloop.stack.supervisor import Stack, log_tail
 
 #: By name: the lab starts what does the work, and imports none of it.
@@ -23,7 +24,7 @@ DEADLINE_S = 120.0
 NICE = 0
 
 
-class BurstError(Exception):
+class BurstError(OffloopError):
     """The program that does bursts could not do them; the message shows the end of its log."""
 
 

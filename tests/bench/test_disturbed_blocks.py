@@ -2,7 +2,8 @@
 
 import pytest
 
-from offloop.bench.calm import only_blocks, quiet_blocks, until_quiet
+from offloop.bench.judging import only_blocks, quiet_blocks
+from offloop.bench.patience import until_quiet
 from offloop.measuring.catalogue import TAKEN
 from offloop.measuring.noise import DISTURBED
 from offloop.measuring.values import Block

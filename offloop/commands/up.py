@@ -17,8 +17,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from offloop import targets
-from offloop.errors import explained
-from offloop.project import NotACheckoutError, project_root
+from offloop.commands.ending import explained
+from offloop.project import project_root
 from offloop.stack import catalog, redis
 from offloop.stack.broker import given_broker
 from offloop.stack.errors import StackError
@@ -68,7 +68,7 @@ def up(
     """
     pools = _pools(slots or [])
     console = Console()
-    with explained(NotACheckoutError, StackError, OSError):
+    with explained():
         root = project_root()
         state = root / ".offloop"
         with _alone(state), Stack(state / "up" / "logs") as stack:

@@ -10,9 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from offloop.bench.asking import NoAnswerError
 from offloop.bench.burst.experiment import BurstExperiment
-from offloop.bench.burst.program import BurstError
 from offloop.bench.burst.runner import BurstRun
 from offloop.bench.experiment import (
     AnyExperiment,
@@ -20,19 +18,17 @@ from offloop.bench.experiment import (
     find_experiments,
     load_experiment,
 )
-from offloop.bench.idle import NotIdleError
 from offloop.bench.patience import MachineBusyError
 from offloop.bench.question import BLOCKS, ExperimentError
 from offloop.bench.quick import QUICK_BLOCKS, judged_only, with_longer_blocks
-from offloop.bench.results import ResultsError, Run, RunFolder
+from offloop.bench.results import Run, RunFolder
 from offloop.bench.runner import ExperimentRun, Options, Reporter
-from offloop.errors import ExitCode, explained
-from offloop.load.generator import GeneratorError
+from offloop.commands.ending import explained
+from offloop.errors import ExitCode
 from offloop.machine import git, machine, versions
 from offloop.measuring.verdicts import Verdict, run_verdict
 from offloop.pages.terminal import Terminal, overview
-from offloop.project import NotACheckoutError, project_root
-from offloop.stack.errors import StackError
+from offloop.project import project_root
 from offloop.stack.signals import held, interruptible
 
 
@@ -98,11 +94,7 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
     if slugs and everything:
         raise typer.BadParameter("name experiments, or say --all, not both", param_hint="--all")
     console = Console(stderr=json)
-    kinds = (
-        BurstError, ExperimentError, GeneratorError, NoAnswerError, NotACheckoutError,
-        NotIdleError, ResultsError, StackError, OSError,
-    )  # fmt: skip
-    with explained(*kinds), interruptible():
+    with explained(), interruptible():
         root = project_root()
         folder = root / "loadtests" / "experiments"
         experiments = _wanted(folder, tuple(slugs or ()), everything=everything)
@@ -116,11 +108,13 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
             stop_if_busy=if_busy is IfBusy.STOP,
             quick=quick,
         )
-        run = _new_run(root, seed, quick=quick)
+        # Fewer blocks than an experiment plans are a look as well.
+        look = quick or any((blocks or each.blocks) < each.blocks for each in experiments.values())
+        run = _new_run(root, seed, quick=look)
         run_folder = RunFolder(root / "runs", run)
         where = str(run_folder.path.relative_to(root))
         try:
-            with Terminal(console, quick=quick) as terminal:
+            with Terminal(console, quick=look) as terminal:
                 _run_all(experiments, options, root, run_folder, run, terminal)
         except KeyboardInterrupt:
             console.print(f"What was measured so far is in {where}, marked as interrupted.")
@@ -195,7 +189,7 @@ def _prepared(
 
 def list_experiments() -> None:
     """List the experiments."""
-    with explained(ExperimentError, NotACheckoutError):
+    with explained():
         folder = project_root() / "loadtests" / "experiments"
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("experiment", "shows that", "rule", "headline"):

@@ -14,14 +14,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from offloop.commands.ending import explained
+from offloop.errors import OffloopError
 from offloop.load import protocol
 from offloop.load.arrivals import Arrivals, Constant, Poisson, Ramp, Spike, Step, due_times
-from offloop.load.generator import Generator, GeneratorError
+from offloop.load.generator import Generator
 from offloop.load.log import RequestLog, StreamSummary
 from offloop.load.percentiles import Percentiles
 from offloop.load.plan import Plan, Stream
-
-_USAGE_ERROR = 2
 
 #: How many kinds of failure the table lists.
 _SHOWN_ERRORS = 5
@@ -81,33 +81,30 @@ def load(  # noqa: PLR0913 - one parameter for each option of the command
 ) -> None:
     """Send requests when they are due, whatever the server does, and time them from then."""
     errors = Console(stderr=True)
-    try:
-        method, path = parse_request(request)
-        stream = Stream(
-            name=request,
-            method=method,
-            path=path,
-            base_url=url,
-            headers=dict(parse_header(text) for text in header or []),
-            body=None if body is None else parse_body(body),
-            due_s=due_times(arrivals.arrivals(rate, duration), duration, seed),
-        )
-        plan = Plan(streams=[stream], duration_s=duration, drain_s=drain, seed=seed)
-        with Generator() as generator:
-            log = _run(generator, plan, out, errors)
-    except ValidationError as error:
-        errors.print(f"[red]{escape(_sentence(error))}[/]", soft_wrap=True)
-        raise typer.Exit(_USAGE_ERROR) from None
-    except OSError as error:
-        errors.print(
-            f"[red]{escape(str(out))} cannot be written ({escape(error.strerror or str(error))}); "
-            "choose another --out.[/]",
-            soft_wrap=True,
-        )
-        raise typer.Exit(_USAGE_ERROR) from None
-    except (ValueError, GeneratorError) as error:
-        errors.print(f"[red]{escape(str(error))}[/]", soft_wrap=True)
-        raise typer.Exit(_USAGE_ERROR) from None
+    with explained():
+        try:
+            method, path = parse_request(request)
+            stream = Stream(
+                name=request,
+                method=method,
+                path=path,
+                base_url=url,
+                headers=dict(parse_header(text) for text in header or []),
+                body=None if body is None else parse_body(body),
+                due_s=due_times(arrivals.arrivals(rate, duration), duration, seed),
+            )
+            plan = Plan(streams=[stream], duration_s=duration, drain_s=drain, seed=seed)
+        except ValidationError as error:
+            raise OffloopError(_sentence(error)) from error
+        except ValueError as error:
+            raise OffloopError(str(error)) from error
+        try:
+            with Generator() as generator:
+                log = _run(generator, plan, out, errors)
+        except OSError as error:
+            raise OffloopError(
+                f"{out} cannot be written ({error.strerror or error}); choose another --out."
+            ) from error
     show(log, out, Console())
 
 

@@ -1,0 +1,1 @@
+"""The commands of `offloop`, a module each."""
