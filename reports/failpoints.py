@@ -62,7 +62,7 @@ _announcer = _Announcer()
 
 
 def reached(failpoint: Failpoint, job_id: str = "") -> None:
-    """Say that this process has reached a failpoint, and go on when whoever listens says so."""
+    """Announce that this process has reached a failpoint, and go on when the listener answers."""
     path = os.environ.get(FAILPOINTS_VARIABLE)
     if path:
         _announcer.announce(path, failpoint, job_id)

@@ -29,7 +29,7 @@ class Lookup(NamedTuple):
         model: The class of a job.
         ready: Raises where reports cannot be ordered now.
         job: Returns the job of the path's ``job_id``, or None.
-        job_of_file: Returns the same job to whoever asks for its file.
+        job_of_file: Returns the same job for a request of its file.
     """
 
     model: type[Job]

@@ -163,7 +163,7 @@ class _Happening:
         trap = Trap(self.event.at, catches=self._is_meant, act=self._act)
         self._setting.failpoints.set(trap)
         while not trap.sprung.wait(_LOOK_S):
-            # Whoever dispatched into it at the last moment has to be looked after.
+            # A process that was caught at the last moment still has to be handled.
             if self._over.is_set() and self._setting.failpoints.remove(trap):
                 return False
         if self._failed is not None:

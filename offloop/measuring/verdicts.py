@@ -159,8 +159,8 @@ def _worst(
 ) -> Judged:
     """Judge the worst of some runs.
 
-    One that breaks the limit decides, whatever the others lack. Of the blocks that are judged, none
-    may lack the value; of other runs, an event may have come too late to make one.
+    One that breaks the limit decides, even if another run lacks the value. A block that is judged
+    may not lack it. A run that is only looked at for promises may: an event may have come too late.
     """
     values = expression.known_in(runs)
     worst = max if expectation.op == "<=" else min

@@ -152,12 +152,12 @@ class FailpointServer(FailpointListener):
         self._traps: list[Trap] = []
 
     def set(self, trap: Trap) -> None:
-        """Wait for somebody at a failpoint; who is there already is not caught."""
+        """Wait for a process at a failpoint; one that is there already is not caught."""
         with self._traps_lock:
             self._traps.append(trap)
 
     def remove(self, trap: Trap) -> bool:
-        """Wait no more, and return whether nobody had dispatched into it."""
+        """Stop waiting, and return whether the trap had caught no process."""
         with self._traps_lock:
             try:
                 self._traps.remove(trap)

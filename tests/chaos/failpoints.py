@@ -65,7 +65,7 @@ class Trap:
 class FailpointServer:
     """Serves the failpoints of several slots, each on a socket of its own.
 
-    Everything goes on at once, except for slots that have dispatched into a trap. A slot may die at
+    Everything goes on at once, except for slots that a trap has caught. A slot may die at
     any moment.
 
     Args:
@@ -107,7 +107,7 @@ class FailpointServer:
         self._listening.close()
 
     def set(self, trap: Trap) -> Trap:
-        """Wait for somebody at a failpoint; what is there already is not caught."""
+        """Wait for a slot at a failpoint; one that is there already is not caught."""
         with self._lock:
             self._traps.append(trap)
         return trap

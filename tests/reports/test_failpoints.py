@@ -29,10 +29,10 @@ def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket
         listening.listen()
         listening.settimeout(HANG_S)
         yield listening
-    reached(Failpoint.IDLE)  # finds that nobody listens any more, and closes its end
+    reached(Failpoint.IDLE)  # finds that the listener is gone, and closes its end
 
 
-def test_whoever_listens_is_told_where_the_work_is_and_it_waits_for_an_answer(
+def test_a_listener_is_told_where_the_work_is_and_the_work_waits_for_an_answer(
     listener: socket.socket,
 ) -> None:
     passed = threading.Event()
@@ -55,7 +55,7 @@ def test_whoever_listens_is_told_where_the_work_is_and_it_waits_for_an_answer(
             working.result(HANG_S)
 
 
-def test_work_goes_on_when_whoever_listened_goes_away(listener: socket.socket) -> None:
+def test_work_goes_on_when_the_listener_goes_away(listener: socket.socket) -> None:
     def listen_badly() -> None:
         connection, _ = listener.accept()
         connection.close()
@@ -67,8 +67,8 @@ def test_work_goes_on_when_whoever_listened_goes_away(listener: socket.socket) -
     reached(Failpoint.IDLE)
 
 
-def test_work_goes_on_where_nobody_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FAILPOINTS_VARIABLE, str(tmp_path / "nobody"))
+def test_work_goes_on_without_a_listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(FAILPOINTS_VARIABLE, str(tmp_path / "absent"))
 
     reached(Failpoint.WRITE)
 
