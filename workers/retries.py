@@ -2,7 +2,7 @@
 
 Dramatiq's own retries are not used: they acknowledge the message even where enqueueing the next one
 failed, and keep those that wait in a worker's memory. Here a job waits in the records' database,
-put off and queued again in one atomic step each (`workers.housekeeping.retries`).
+put off and queued again in one atomic step each (`workers.housekeeping.delayed`).
 """
 
 import sqlite3
