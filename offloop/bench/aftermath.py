@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from offloop.bench.asking import NoAnswerError, ask
+from offloop.bench.asking import NoAnswerError, NotFoundError, ask
 from offloop.bench.effects import Effects, Entry, Served, ServedFile
 from offloop.bench.stage import Setting
 from offloop.load.records import ReportRow
@@ -42,7 +42,7 @@ class Aftermath:
 
         Raises:
             NotIdleError: there are still jobs after a minute.
-            NoAnswerError: the API does not know a job that it has accepted.
+            NoAnswerError: the API does not answer.
         """
         self._setting.wait_until_empty()
         ledger = read_ledger(self._setting.site.ledger)
@@ -70,11 +70,16 @@ def read_ledger(path: Path) -> list[Entry] | None:
 def look_at(api: Service, job_id: str) -> Served:
     """Ask for a job and, if it is done, for its file, as any client would.
 
+    A job that the API does not know any more is not done: a finding, and no fault of the lab.
+
     Raises:
-        NoAnswerError: the API does not know it.
+        NoAnswerError: the API does not answer.
     """
     url = f"{api.url}/reports/{job_id}"
-    job: dict[str, Any] = json.loads(ask(api, url, timeout_s=_TIMEOUT_S))
+    try:
+        job: dict[str, Any] = json.loads(ask(api, url, timeout_s=_TIMEOUT_S))
+    except NotFoundError:
+        return Served(job_id, 0, is_done=False, file=None)
     is_done = job["status"] == "done"
     file = _fetch(api, f"{url}/file") if is_done else None
     return Served(job_id, job["attempt"], is_done, file)

@@ -3,6 +3,7 @@
 import http.client
 import urllib.error
 import urllib.request
+from http import HTTPStatus
 
 from offloop.errors import OffloopError
 from offloop.stack.service import Service
@@ -18,6 +19,10 @@ class NoAnswerError(OffloopError):
     """A service did not answer, or answered with an error."""
 
 
+class NotFoundError(NoAnswerError):
+    """A service answered that it does not know what it was asked for."""
+
+
 def ask(service: Service, url: str, *, timeout_s: float, body: bytes | None = None) -> bytes:
     """Send one request and return the body of the answer.
 
@@ -28,7 +33,8 @@ def ask(service: Service, url: str, *, timeout_s: float, body: bytes | None = No
         body: JSON to POST; without it, GET.
 
     Raises:
-        NoAnswerError: there was no answer in time, or its status was not a success.
+        NoAnswerError: there was no answer in time, or its status was not a success; a
+            `NotFoundError` if it was 404.
     """
     request = urllib.request.Request(  # noqa: S310 - http, on loopback
         url, data=body, headers={"Content-Type": "application/json"} if body else {}
@@ -41,6 +47,7 @@ def ask(service: Service, url: str, *, timeout_s: float, body: bytes | None = No
     except urllib.error.HTTPError as error:
         with error:
             said = error.read(_SHOWN_BYTES).decode(errors="replace")
-        raise NoAnswerError(f"{service.name} answered {asked} with {error.code}: {said}") from error
+        kind = NotFoundError if error.code == HTTPStatus.NOT_FOUND else NoAnswerError
+        raise kind(f"{service.name} answered {asked} with {error.code}: {said}") from error
     except (OSError, http.client.HTTPException) as error:
         raise NoAnswerError(f"{service.name} did not answer {asked}: {error}.") from error

@@ -1,8 +1,9 @@
 """From the measures of all blocks to a result that is judged, whatever was run."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import isinf
+from statistics import median
 
 from offloop.bench.question import Question
 from offloop.bench.results import Detail, ExperimentResult, Values
@@ -132,7 +133,7 @@ def judge_experiment(  # noqa: PLR0913 - everything that a judgement rests on
     # Without any block that is judged, all are shown and checked, but held against no limit.
     judged_blocks = blocks if result.judged_blocks else []
     result.expectations = [
-        _with_conditions(judge(each, judged_blocks, measured.every_run), result.load)
+        _with_conditions(judge(each, judged_blocks, measured.every_run), conditions(result))
         for each in expectations
     ]
     result.validity = list(checks(blocks))
@@ -144,38 +145,40 @@ def judge_experiment(  # noqa: PLR0913 - everything that a judgement rests on
         if not all(is_quiet(each.numbers.get(catalogue.TAKEN)) for each in found)
     )
     if table is not None:
-        result.table = fill(table, blocks)
-    condition = conditions(result.load)
+        result.table = fill(table, blocks, result.disturbed_arms)
+    condition = conditions(result)
     gain = tell(question.story.gain.strip(), blocks)
     result.gain = f"{gain} ({condition})" if condition else gain
     price = f"{question.story.price.strip()} {question.story.shown or ''}"
     result.price = tell(price.strip(), blocks)
 
 
-def conditions(load: Mapping[str, object]) -> str:
-    """Say how long a report takes and how busy what builds it is: S and rho.
+def conditions(result: ExperimentResult) -> str:
+    """Say how long a report takes and how busy one slot would be with all of them: S and rho.
 
-    Ratios of waits grow with both, so none is printed without them.
+    Ratios of waits grow with both, so none is printed without them. Both are medians of what was
+    calibrated for each judged block, or for every block where none is judged. Bursts of work come
+    from no calibration.
     """
-    streams = load.get("streams", {})
-    assert isinstance(streams, Mapping)  # noqa: S101 - as `Load` dumps them
+    if not result.calibrations:
+        return ""
+    kept = result.judged_blocks or range(len(result.calibrations))
+    calibrated = [result.calibrations[number] for number in kept]
     said = []
-    for name, stream in streams.items():
-        if "run_s" in stream and "per_second" in stream:
-            run_s = stream["run_s"]
-            rho = stream["per_second"] * run_s
-            said.append(f"{name}: S = {run_s:.2f} s, rho = {rho:.2f}")
+    for name in calibrated[0]:
+        of_stream = [each[name] for each in calibrated]
+        run_s = median(each["run_s"] for each in of_stream)
+        rho = median(each["run_s"] * each["per_second"] for each in of_stream)
+        said.append(f"{name}: S = {run_s:.2f} s, rho = {rho:.2f}")
     return "; ".join(said)
 
 
-def _with_conditions(judged: Judged, load: Mapping[str, object]) -> Judged:
+def _with_conditions(judged: Judged, condition: str) -> Judged:
     terms = Expression.parse(judged.measure).terms
-    grows = (
-        "streams" in load
-        and len({term.arm for term in terms} - set(PSEUDO_ARMS)) > 1
-        and all(catalogue.measure_named(term.measure).unit is catalogue.Unit.MS for term in terms)
+    grows = len({term.arm for term in terms} - set(PSEUDO_ARMS)) > 1 and all(
+        catalogue.measure_named(term.measure).unit is catalogue.Unit.MS for term in terms
     )
-    return judged.model_copy(update={"depends_on": conditions(load)}) if grows else judged
+    return judged.model_copy(update={"depends_on": condition}) if grows else judged
 
 
 def values_of(recorded: Recorded) -> dict[str, float | None]:

@@ -121,7 +121,8 @@ def _settled(rows: Sequence[tuple[float, float, _Row]], at_s: float) -> list[_Ro
 
     What it cut off had waited for a time that says little, and what came after that waited for the
     same reason. So what is kept was not touched by the event, and none of it is left out for having
-    taken long.
+    taken long. The log has no time for a request that failed without an answer: it counts as cut
+    off. `STREAM.failed`, of the whole load, counts it.
 
     Args:
         rows: When each was due and when it had its answer, and its row; by the first.

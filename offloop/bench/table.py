@@ -4,7 +4,7 @@ For an experiment with more arms than fit beside each other, and with facts abou
 can measure.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
@@ -80,11 +80,20 @@ class FilledTable(BaseModel):
     rows: list[list[str]]
 
 
-def fill(table: ArmTable, blocks: Sequence[Block]) -> FilledTable:
-    """Fill in what was measured; where something was not, the cell is empty."""
+def fill(table: ArmTable, blocks: Sequence[Block], disturbed: Collection[str] = ()) -> FilledTable:
+    """Fill in what was measured; where something was not, the cell is empty.
+
+    Args:
+        table: Says what is shown.
+        blocks: What was measured.
+        disturbed: Arms that were disturbed, which is said beside their names.
+    """
     headings = ["", *(column.heading for column in table.columns)]
     rows = [
-        [row.name, *(_text(column, arm, row, blocks) for column in table.columns)]
+        [
+            f"{row.name}, disturbed" if arm in disturbed else row.name,
+            *(_text(column, arm, row, blocks) for column in table.columns),
+        ]
         for arm, row in table.rows.items()
     ]
     return FilledTable(headings=headings, rows=rows)

@@ -131,7 +131,7 @@ REQUESTS = (
         above_ms=HARMED_MS,
     ),
     percentile("p50_ms", "p50", "response_ms", 50),
-    percentile("p95_ms", "p95", "response_ms", 95, shown=False),
+    percentile("p95_ms", "p95", "response_ms", 95),
     percentile("p99_ms", "p99", "response_ms", 99),
     Measure("max_ms", "slowest", Unit.MS, Kind.MAXIMUM, sample="response_ms"),
     Measure(

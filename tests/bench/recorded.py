@@ -81,7 +81,10 @@ def judged_again(
     measured = measured_again(run, experiment)
     found = run.result
     result = ExperimentResult(
-        verdict=Verdict.NO_VERDICT, title=experiment.title, load=found["load"]
+        verdict=Verdict.NO_VERDICT,
+        title=experiment.title,
+        load=found["load"],
+        calibrations=found["calibrations"],
     )
     queues = {
         name: stream.get("queue")

@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from offloop.bench.aftermath import Aftermath, look_at, read_ledger
-from offloop.bench.asking import NoAnswerError
-from offloop.bench.effects import Entry
+from offloop.bench.effects import Entry, Served
 from offloop.bench.experiment import Arm
 from offloop.bench.stage import Setting
 from offloop.load.following import read_outcome
@@ -122,9 +121,10 @@ def test_a_file_that_does_not_come_is_no_file(
 
 
 @pytest.mark.medium
-def test_an_unknown_job_is_an_error(tier: tuple[Setting, Shop]) -> None:
-    with pytest.raises(NoAnswerError, match="404"):
-        look_at(tier[0].api, "0" * 32)
+def test_a_job_that_the_api_does_not_know_is_not_done(tier: tuple[Setting, Shop]) -> None:
+    job_id = "0" * 32
+
+    assert look_at(tier[0].api, job_id) == Served(job_id, attempts=0, is_done=False, file=None)
 
 
 @pytest.mark.medium

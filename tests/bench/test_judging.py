@@ -1,6 +1,7 @@
 """From blocks to a judged result: pure."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,8 @@ from offloop.measuring.values import NEVER, Block, Recorded
 from offloop.measuring.verdicts import Expectation, Status, Verdict
 from tests.bench.support import Values, loop_blocking, measured
 
-#: S and rho of the reports of an experiment.
-LOAD = {"streams": {"report": {"run_s": 0.6, "per_second": 0.833}, "bystander": {}}}
+#: What a report was calibrated to cost before a block.
+CALIBRATED = {"report": {"run_s": 0.6, "per_second": 0.833}}
 
 
 def block(**arms: Values) -> Block:
@@ -37,8 +38,10 @@ def judged(
     expect: Sequence[Expectation] = (),
     question: Question | None = None,
     discarded: Sequence[Block] = (),
+    calibrations: Sequence[dict[str, Any]] | None = None,
 ) -> ExperimentResult:
-    found = ExperimentResult(verdict=Verdict.NO_VERDICT, title="", load=LOAD)
+    known = [CALIBRATED] * len(blocks) if calibrations is None else list(calibrations)
+    found = ExperimentResult(verdict=Verdict.NO_VERDICT, title="", load={}, calibrations=known)
     runs = Measured(frozenset({"naive"}), list(blocks), list(discarded))
     judge_experiment(found, question or loop_blocking(), expect, runs, lambda _: [])
     return found
@@ -126,7 +129,19 @@ def test_ratios_of_times_of_two_arms_are_told_with_what_they_grow_with(
     (found,) = judged(block(naive={}), expect=[expecting(measure)]).expectations
 
     assert found.depends_on == ("report: S = 0.60 s, rho = 0.50" if depends else "")
-    assert conditions({"streams": {"report": {}}}) == ""
+
+
+def test_what_ratios_grow_with_is_the_median_of_the_judged_blocks() -> None:
+    disturbed = {**speed(1), TAKEN: 0.3}
+    slow, usual, fast = ({"report": {"run_s": s, "per_second": 1.0}} for s in (0.9, 0.5, 0.4))
+
+    found = judged(
+        *(block(naive=each) for each in (disturbed, speed(1), speed(1))),
+        calibrations=[slow, fast, usual],
+    )
+
+    assert conditions(found) == "report: S = 0.45 s, rho = 0.45"
+    assert conditions(judged(block(naive={}), calibrations=[{}])) == ""
 
 
 def test_what_is_told_of_arms_that_are_only_shown_comes_last() -> None:

@@ -48,6 +48,12 @@ def test_an_arm_that_ran_in_one_block_is_shown_by_that_block() -> None:
     assert filled.rows[0] == ["inline", "100", "0.50 s", "none"]
 
 
+def test_a_disturbed_arm_is_marked() -> None:
+    filled = fill(table(), [BLOCK], disturbed=["naive"])
+
+    assert [row[0] for row in filled.rows] == ["inline, disturbed", "a queue"]
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -13,9 +13,6 @@ pytestmark = pytest.mark.slow
 
 BOTH = ("naive", "fixed")
 
-#: The largest lag that was seen, and the largest stall that there was.
-SEEN = {arm: (f"{arm}.scrape.lag_seen_max_ms", f"{arm}.stalls.largest_ms") for arm in BOTH}
-
 
 @pytest.mark.parametrize("arm", BOTH)
 def test_both_stall(experiment: Json, arm: str) -> None:
@@ -23,8 +20,11 @@ def test_both_stall(experiment: Json, arm: str) -> None:
     assert min(in_blocks(experiment, arm, "stalls.largest_ms")) >= 200
 
 
-def test_on_the_loop_what_arrives_shows_a_healthy_service(experiment: Json) -> None:
-    assert ratio(experiment, *SEEN["naive"]) <= 0.5
+def test_on_the_loop_few_stalls_appear_on_any_scrape(experiment: Json) -> None:
+    # Not by the largest lag of all scrapes: one lucky scrape in fifty shows a stall.
+    shown = sum(in_blocks(experiment, "naive", "scrape.showed_stall"))
+
+    assert shown <= sum(in_blocks(experiment, "naive", "stalls.seen")) / 2
 
 
 def test_on_the_loop_scrapes_are_missing_and_most_of_them_during_stalls(
@@ -42,7 +42,8 @@ def test_off_the_loop_nearly_every_scrape_is_answered_and_shows_the_stall(
     offered = sum(in_blocks(experiment, "fixed", "scrape.offered"))
 
     assert sum(in_blocks(experiment, "fixed", "scrape.missed")) <= offered / 5
-    assert 0.7 <= ratio(experiment, *SEEN["fixed"]) <= 1.3
+    seen = ratio(experiment, "fixed.scrape.lag_seen_max_ms", "fixed.stalls.largest_ms")
+    assert 0.7 <= seen <= 1.3
 
 
 def test_off_the_loop_the_code_that_holds_it_has_a_name(experiment: Json) -> None:
