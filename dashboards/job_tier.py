@@ -17,7 +17,7 @@ from dashboards.style import (
     WELL,
 )
 
-#: Outcomes after which nobody works on a job any more.
+#: The outcomes that are final.
 _ENDED = "~done|failed"
 
 #: Seconds that Little's law is looked at for: long enough for many jobs to have gone all the way.
@@ -79,8 +79,8 @@ def _flow() -> Row:
                 lines(
                     Question(
                         "How old is the message at the head of the queue?",
-                        "Seconds at most; nothing at all while a queue is empty. It grows by a "
-                        "second each second while nobody takes messages.",
+                        "Seconds at most; no line while a queue is empty. It grows by a second "
+                        "per second while no slot takes messages.",
                         "It grows while jobs of that queue are started.",
                     ),
                     SECONDS,
@@ -96,10 +96,10 @@ def _flow() -> Row:
                 lines(
                     Question(
                         "What are the messages of each queue doing?",
-                        "Most are unacknowledged, which is being worked on; ready ones wait for a "
+                        "Most are unacknowledged: a slot works on them. Ready ones wait for a "
                         "slot, delayed ones for their next attempt.",
-                        "More are unacknowledged than there are slots: somebody fetches ahead, or "
-                        "a slot died and its messages have not been given to others.",
+                        "More are unacknowledged than there are slots: slots prefetch messages, or "
+                        "a slot died and its messages have not been requeued.",
                     ),
                     COUNT,
                     Line(
@@ -158,7 +158,7 @@ def _time() -> Row:
                         "How busy are the slots?",
                         "Anything up to about 80%. Close to 100% the wait grows without bound: at "
                         "90% a job waits nine times as long as at 50%, where arrivals are random.",
-                        "Waits grow while slots are idle: look at who fetches ahead, or whether "
+                        "Waits grow while slots are idle: check whether slots prefetch, or whether "
                         "slots serve this queue at all.",
                     ),
                     SHARE,
@@ -238,8 +238,8 @@ def _little_of(queue: str) -> Panel:
             "L, counted in the broker, and λ x W, from what API and workers measured, lie on each "
             "other once the load has been steady for five minutes. They are three processes that "
             "know nothing of each other.",
-            "They stay apart under a steady load: jobs are lost, counted twice, or wait where "
-            "nobody measures. While the queue grows, λ x W lags behind, because jobs that still "
+            "They stay apart under a steady load: jobs are lost, counted twice, or wait where no "
+            "metric counts them. While the queue grows, λ x W lags behind, because jobs that still "
             "wait have no time yet.",
         ),
         COUNT,
@@ -267,7 +267,7 @@ def _trouble() -> Row:
                         "How do attempts end?",
                         "Done. Some are handed back when slots are stopped, some put off when "
                         "something that may pass was in the way.",
-                        "Many are abandoned: jobs are given to others although their slots live.",
+                        "Many are abandoned: jobs are taken from slots that are still alive.",
                     ),
                     PER_SECOND,
                     Line(
@@ -303,9 +303,11 @@ def _trouble() -> Row:
                 numbers(
                     Question(
                         "How many dead letters are there?",
-                        "Zero. Each one is a message that no slot could take on: it names an actor "
-                        "that they do not know. A job that fails is none: its record says why.",
-                        "A job stays queued for ever, no slot holds it, and there is none more.",
+                        "Zero. Each one is a message that no slot could process: it names an actor "
+                        "that they do not know. A failed job is no dead letter: its record says "
+                        "why it failed.",
+                        "A job stays queued for ever, no slot holds it, and the number of dead "
+                        "letters does not grow.",
                     ),
                     COUNT,
                     *_each(total("offloop_queue_messages", queue="QUEUE", state="dead")),
@@ -370,7 +372,7 @@ def _machine() -> Row:
                         "How much processor does each slot use?",
                         "Up to one core while it builds a report, next to nothing while it waits.",
                         "A slot that works uses far less than a core: it waits for something, or "
-                        "others take its turn.",
+                        "other processes take its processor time.",
                     ),
                     CORES,
                     Line(

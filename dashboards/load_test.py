@@ -132,8 +132,8 @@ def _percentiles(side: str) -> Panel:
             f"{side}: how long until an answer, p99, for each kind of request?",
             "Solid counts from when a request was due, dashed from when it was sent. They are "
             "the same as long as the generator keeps its schedule.",
-            "Dashed far below solid: requests were sent late, and whoever looks at the time since "
-            "they were sent sees a server that is faster than it is.",
+            "Dashed far below solid: requests were sent late, and the time since they were sent "
+            "makes the server look faster than it is.",
         ),
         LATENCY,
         Line(quantile(0.99, "offloop_load_response_seconds", ("name",), side=side), "{{name}}"),
@@ -186,9 +186,9 @@ def _generator() -> Row:
                     Question(
                         "Do client and server count the same requests?",
                         "What servers (dashed) have answered is what clients were answered.",
-                        "They differ for long: somebody else calls the server, or requests get "
-                        "lost between the two. Reports are asked for again until they are ready, "
-                        "which counts at the server.",
+                        "They differ for long: another client calls the server, or requests get "
+                        "lost between the two. Clients poll reports until they are ready, which "
+                        "counts at the server.",
                     ),
                     REQUESTS_PER_SECOND,
                     *_both(rate("offloop_load_requests_total", side="SIDE", name="ping")),

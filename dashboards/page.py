@@ -1,4 +1,4 @@
-"""A dashboard: variables, rows of panels, links to the others."""
+"""A dashboard: variables, rows of panels, links to the other dashboards."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models.table import Options as TableOptions
 
 from dashboards.panels import SOURCE, Panel
 
-#: Carried by all our dashboards, so that each links to the others.
+#: The tag of all our dashboards, by which each of them links to the rest.
 TAG = "offloop"
 
 #: Grafana's grid.

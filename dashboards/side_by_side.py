@@ -172,9 +172,10 @@ def _loop() -> Row:
                         "What held the loop, and for how long in the time shown?",
                         "The functions that price and write a report, called by POST /reports of "
                         "the naive side. The watchdog reads the loop's stack while it is late, so "
-                        "it names the guilty one and not those that waited.",
+                        "it names the function that held it and not those that waited.",
                         "A function that you cannot find in the code of a route, or one that only "
-                        "waits. An empty file means that nobody saw: the cause says why.",
+                        "waits. An empty file means that the watchdog did not see the stack: the "
+                        "cause says why.",
                     ),
                     SECONDS,
                     "topk(10, sum by (side, cause, endpoint, function, file) (increase("
@@ -226,7 +227,7 @@ def _threads() -> Row:
                         "How many threads of the pool are taken?",
                         "Next to none: both apps are async throughout. At the limit (dashed) every "
                         "`def` endpoint waits, although the loop is free.",
-                        "It is at the limit, and nobody waits for a thread.",
+                        "It is at the limit while no call waits for a thread.",
                     ),
                     COUNT,
                     *_both(total("offloop_threadpool_tokens", side="SIDE", state="used")),

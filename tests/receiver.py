@@ -58,7 +58,7 @@ def stall(handler: "Handler") -> None:
 
 def drip(handler: "Handler") -> None:
     """Send a header that has no end, byte by byte, faster than any limit on one read."""
-    with suppress(OSError):  # whoever reads has had enough
+    with suppress(OSError):  # the client has closed the connection
         handler.wfile.write(b"HTTP/1.0 200 OK\r\nx-long: ")
         while not handler.server.closing.wait(0.02):
             handler.wfile.write(b"x")
@@ -132,7 +132,7 @@ class Receiver:
         return self.otherwise
 
     def close(self) -> None:
-        """Stop listening: whoever connects from now on is refused."""
+        """Stop listening: connections are refused from now on."""
         self._server.closing.set()
         self._server.shutdown()
         self._thread.join()

@@ -1,13 +1,14 @@
 """The apps and the job tier as the lab starts them, on a data set that is quick to build."""
 
 import json
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import httpx
 from redis import Redis
@@ -16,8 +17,9 @@ from offloop.stack import catalog
 from offloop.stack.pools import STANDARD_POOLS
 from offloop.stack.ports import free_port
 from offloop.stack.redis import embedded_redis
-from offloop.stack.service import Service
+from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
+from tests import waiting
 from workers.attempts import Delivery
 from workers.queues import held_key
 from workers.records import record_key
@@ -25,8 +27,9 @@ from workers.settings import TierSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-#: Seconds. A guard against hanging: five times what the slowest step of these tests may take.
-HANG_S = 60.0
+#: For tests of the services, which take all that they need from here.
+HANG_S = waiting.HANG_S
+wait_for = waiting.wait_for
 
 #: Seconds after which a client does not use a connection again. The servers close it after 5, and a
 #: request that is on its way just then is lost.
@@ -43,16 +46,6 @@ DAY = {"shipped_from": "1995-03-01", "shipped_to": "1995-03-01", "format": "csv"
 EVERYTHING = {"shipped_from": "1992-01-02", "shipped_to": "1998-12-01", "format": "csv"}
 
 Json = dict[str, Any]
-T = TypeVar("T")
-
-
-def wait_for(look: Callable[[], T | None]) -> T:
-    """The first true thing that `look` returns."""
-    deadline = time.monotonic() + HANG_S
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
-    return seen
 
 
 @dataclass(frozen=True)
@@ -79,6 +72,22 @@ class Shop:
 
     def housekeeping(self) -> Service:
         return self._here(catalog.housekeeping(self.site))
+
+    def load(self, app: Service, *options: str) -> Service:
+        """Locust, which sends a load to an app and serves its clients' view."""
+        port = free_port()
+        metrics_url = f"http://127.0.0.1:{port}/metrics"
+        service = Service(
+            name=f"load-{app.name}",
+            command=(
+                *(sys.executable, "-m", "locust", "-f", str(ROOT / "loadtests" / "locustfile.py")),
+                *("--headless", "--host", str(app.url), *options),
+            ),
+            env=self.site.environment(port, files="load"),
+            ready=HttpOk(metrics_url),
+            metrics_urls=(metrics_url,),
+        )
+        return self._here(service)
 
     def log(self, service: str) -> str:
         return (self.stack.log_dir / f"{service}.log").read_text()

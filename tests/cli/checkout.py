@@ -7,11 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -30,10 +29,8 @@ END_HANG_S = 25.0
 #: is not what the lab itself looks for.
 _MARK = "OFFLOOP_TESTS"
 
-#: What the lab runs, which a checkout may share with others.
+#: The packages that the lab runs, which a checkout may share with other checkouts.
 _SHARED = ("naive_app", "fixed_app", "workers", "reports", "web")
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -128,15 +125,6 @@ def make_checkout(folder: Path) -> Checkout:
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "loadtests", folder / "loadtests")
     return Checkout(folder)
-
-
-def wait_for(look: Callable[[], T], hang_s: float = END_HANG_S) -> T:
-    """The first true thing that `look` returns."""
-    deadline = time.monotonic() + hang_s
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.02)
-    return seen
 
 
 def read_until(process: subprocess.Popen[str], words: str) -> list[str]:

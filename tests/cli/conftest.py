@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.checkout import Checkout, make_checkout, wait_for
+from tests.cli.checkout import Checkout, make_checkout
+from tests.waiting import wait_for
 
 
 @pytest.fixture

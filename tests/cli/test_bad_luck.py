@@ -16,8 +16,8 @@ from tests.cli.checkout import (
     has_ended,
     read_run,
     read_until,
-    wait_for,
 )
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -110,7 +110,7 @@ def test_ctrl_c_keeps_the_blocks_so_far_and_leaves_nothing_running(short: Checko
 
 
 @pytest.mark.slow
-def test_a_lab_that_is_killed_takes_everything_with_it_and_its_run_is_marked(
+def test_a_killed_lab_leaves_no_process_and_its_run_is_marked(
     short: Checkout,
 ) -> None:
     bench = short.start("bench", "loop_blocking", "--blocks", "2")

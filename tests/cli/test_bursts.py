@@ -6,15 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.cli.checkout import (
-    BENCH_HANG_S,
-    END_HANG_S,
-    Checkout,
-    family,
-    has_ended,
-    read_until,
-    wait_for,
-)
+from tests.cli.checkout import BENCH_HANG_S, END_HANG_S, Checkout, family, has_ended, read_until
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

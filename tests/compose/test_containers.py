@@ -1,56 +1,52 @@
-import os
+"""`make up`, `make down` and the health checks, without an engine."""
+
+import re
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from offloop import containers
-from tests.compose.reading import ROOT
-
-SCRIPT = ROOT / "offloop" / "containers.py"
-
-
-def test_without_docker_it_says_what_to_do(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "up"],
-        env={"PATH": str(tmp_path)},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 2
-    assert "Install Docker" in done.stderr
-    assert "offloop up" in done.stderr
+from tests.compose.reading import ROOT, SERVICES
+from tests.receiver import Receiver, status
 
 
-def test_without_an_engine_it_says_so(tmp_path: Path) -> None:
-    docker = tmp_path / "docker"
-    docker.write_text("#!/bin/sh\necho 'cannot connect to the daemon' >&2\nexit 1\n")
-    docker.chmod(0o755)
-
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "down"],
-        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-
-    assert done.returncode == 2
-    assert "cannot connect to the daemon" in done.stderr
+def run(script: str, *arguments: str, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a script as before `make setup`: with no package but Python's own."""
+    command = [sys.executable, "-IS", str(ROOT / "offloop" / script), *arguments]
+    env = {"PATH": str(path)}
+    return subprocess.run(command, env=env, check=False, capture_output=True, text=True)
 
 
-def test_it_needs_nothing_that_is_not_part_of_python() -> None:
-    subprocess.run([sys.executable, "-IS", SCRIPT, "--help"], check=True, capture_output=True)
+def install_docker(folder: Path, script: str) -> None:
+    """Make a program `docker` that runs a script of the shell."""
+    (folder / "docker").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "docker").chmod(0o755)
 
 
-def test_the_password_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
+def test_without_docker_or_its_engine_the_message_says_what_to_do(tmp_path: Path) -> None:
+    no_docker = run("containers.py", "up", path=tmp_path)
+    install_docker(tmp_path, "echo 'cannot connect' >&2; exit 1")
+    no_engine = run("containers.py", "down", path=tmp_path)
+
+    assert (no_docker.returncode, no_engine.returncode) == (2, 2)
+    assert re.search("Install Docker.*offloop up", no_docker.stderr)
+    assert re.search("cannot connect.*Start it", no_engine.stderr)
+
+
+def test_down_stops_the_services_of_every_profile(tmp_path: Path) -> None:
+    install_docker(tmp_path, 'echo "$@" >>"$0.log"')
+
+    assert run("containers.py", "down", path=tmp_path).returncode == 0
+
+    *_, last = (tmp_path / "docker.log").read_text().splitlines()
+    profiles = {name for service in SERVICES.values() for name in service.get("profiles", ())}
+    assert set(re.findall(r"--profile (\S+)", last)) == profiles
+
+
+def test_the_password_is_made_once_and_only_its_owner_can_reach_it(tmp_path: Path) -> None:
     file = tmp_path / "secrets" / "password"
 
     containers.make_secret(file)
@@ -62,34 +58,13 @@ def test_the_password_is_made_once_and_for_its_owner(tmp_path: Path) -> None:
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
-class Answers(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(int(self.path.strip("/")))
-        self.end_headers()
+@pytest.mark.parametrize(("answer", "code"), [(200, 0), (503, 1), (404, 1)])
+def test_a_service_is_healthy_if_it_answers_200(answer: int, code: int) -> None:
+    with Receiver() as service:
+        service.answer(status(answer))
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server.server_port
-        server.shutdown()
-        thread.join()
+        assert run("healthy.py", str(service.port), "/").returncode == code
 
 
-@pytest.mark.parametrize(("answer", "code"), [("200", 0), ("503", 1), ("404", 1)])
-def test_a_service_is_healthy_if_it_answers_200(port: int, answer: str, code: int) -> None:
-    assert healthy(port, f"/{answer}") == code
-
-
-def test_a_service_that_does_not_listen_is_not_healthy(port: int) -> None:
-    assert healthy(1, "/200") != 0
-
-
-def healthy(port: int, path: str) -> int:
-    command = [sys.executable, "-IS", str(ROOT / "offloop" / "healthy.py"), str(port), path]
-    return subprocess.run(command, check=False, capture_output=True).returncode
+def test_a_service_that_does_not_listen_is_not_healthy() -> None:
+    assert run("healthy.py", "1", "/").returncode != 0

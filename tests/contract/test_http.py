@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.spec import FIRST_SHIPDATE, LAST_SHIPDATE, ReportFormat
-from tests.shop import DAY, EVERYTHING, HANG_S, Json, Shop, follow, order, wait_for
+from tests.shop import DAY, EVERYTHING, HANG_S, Json, Shop, follow, order
+from tests.waiting import wait_for
 from web.limits import MAX_BODY_BYTES
 
 pytestmark = pytest.mark.medium

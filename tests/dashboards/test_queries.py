@@ -1,102 +1,77 @@
-"""Every query can be read, names only what exists, and asks in a way that can be trusted."""
+"""Every query is valid PromQL, names series and labels that exist, and uses them correctly.
+
+Names in brackets are rules of grafana/dashboard-linter.
+"""
 
 import pytest
 
-from tests.dashboards.reading import (
-    Query,
-    annotation_queries,
-    known_series,
-    panel_queries,
-    rule_queries,
-    selections,
+from dashboards.metrics import SERIES
+from tests.dashboards.reading import ALERTS, QUERIES, RECORDED, each, selections, substituted
+
+RULES = {name: rule["expr"] for name, rule in {**ALERTS, **RECORDED}.items()}
+
+#: Labels of each series that is scraped or recorded.
+LABELS = {**dict.fromkeys(RECORDED, frozenset({"job", "side", "instance", "queue"})), **SERIES}
+
+#: Ends of the names of counters. Buckets, sums and counts of a histogram are counters, too.
+COUNTED = ("_total", "_bucket", "_sum", "_count")
+
+RATES = {"rate", "irate", "increase"}
+
+
+def mistakes(query: str) -> set[str]:
+    """[target-promql-rule], [target-counter-agg-rule], [target-histogram-rule], and more."""
+    found = set()
+    for selection in selections(query):
+        name, parents = selection.name, selection.parents
+        is_counter = name.endswith(COUNTED)
+        has_rate = selection.range_s is not None and not RATES.isdisjoint(parents[-1:])
+        has_buckets = name.endswith("_bucket") and "le" in selection.grouped_by
+        used = {label for label, _ in selection.matchers} | selection.grouped_by
+        wrong = {
+            "unknown series": name not in LABELS,
+            "unknown label": name in LABELS and not used <= LABELS[name],
+            "counter without a rate, or added up before it": is_counter and not has_rate,
+            "rate of a gauge": not is_counter and not RATES.isdisjoint(parents),
+            "quantile without buckets": "histogram_quantile" in parents and not has_buckets,
+        }
+        found |= {mistake for mistake, made in wrong.items() if made}
+    return found
+
+
+@each({**QUERIES, **RULES})
+def test_a_query_has_no_mistakes(query: str) -> None:
+    assert mistakes(query) == set()
+
+
+@pytest.mark.parametrize(
+    ("query", "mistake"),
+    [
+        ("offloop_loop_lagg", "unknown series"),
+        ('up{queue="short"}', "unknown label"),
+        ("sum by (queue) (up)", "unknown label"),
+        ("rate(sum(offloop_loop_stalls_total)[1m:5s])", "counter without a rate"),
+        ("rate(up[1m])", "rate of a gauge"),
+        ("histogram_quantile(0.9, sum(rate(offloop_job_run_seconds_bucket[1m])))", "quantile"),
+    ],
 )
+def test_a_mistake_is_found(query: str, mistake: str) -> None:
+    (found,) = mistakes(query)
 
-PANEL = panel_queries()
-RULE = rule_queries()
-EVERY = [*PANEL, *RULE, *annotation_queries()]
-
-KNOWN = known_series()
-
-#: Counters, and what a histogram or summary counts.
-_COUNTED = ("_total", "_bucket", "_sum", "_count")
-
-_RATES = {"rate", "irate", "increase"}
+    assert found.startswith(mistake)
 
 
-def each(queries: list[Query]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "query", [pytest.param(query, id=query.where) for query in queries]
-    )
-
-
-@each(EVERY)
-def test_a_query_names_only_series_that_exist(query: Query) -> None:
-    """[target-promql-rule]: it parses, too."""
-    names = {selection.selector.name for selection in selections(query)}
-
-    assert names or query.expr.startswith("vector(")
-    assert names <= KNOWN.keys()
-
-
-@each(EVERY)
-def test_a_query_names_only_labels_that_its_series_have(query: Query) -> None:
+@each(QUERIES)
+def test_the_chosen_job_and_the_scrape_interval_limit_what_a_dashboard_shows(query: str) -> None:
+    """[target-job-rule], [target-rate-interval-rule]. Alerts and phases have no job."""
+    assert "$" not in substituted(query)
     for selection in selections(query):
-        name = selection.selector.name
-        assert name
-        labels = {matcher.name for matcher in selection.selector.matchers.matchers}
-        assert labels | selection.grouped_by <= KNOWN[name]
-
-
-@each(PANEL)
-def test_the_job_that_is_chosen_limits_what_a_panel_shows(query: Query) -> None:
-    """[target-job-rule]. Alerts about queues come from several jobs, and have none."""
-    for selection in selections(query):
-        if selection.selector.name != "ALERTS":
-            matchers = [str(matcher) for matcher in selection.selector.matchers.matchers]
-            assert 'job=~".+"' in matchers
-
-
-@each(PANEL)
-def test_no_variable_of_grafana_is_left(query: Query) -> None:
-    assert "$" not in query.substituted()
-
-
-@each(PANEL)
-def test_the_window_of_a_rate_is_grafanas(query: Query) -> None:
-    """[target-rate-interval-rule]."""
-    for selection in selections(query):
+        if selection.name not in {"ALERTS", "offloop_load_phase_started_timestamp_seconds"}:
+            assert ("job", 'job=~".+"') in selection.matchers
         if selection.parents and selection.parents[-1] in {"rate", "irate"}:
             assert selection.range_s == 20
 
 
-@each(EVERY)
-def test_counters_are_added_up_after_their_rate_is_taken(query: Query) -> None:
-    """[target-counter-agg-rule], [target-histogram-rule]: buckets and sums are counters, too."""
-    for selection in selections(query):
-        if str(selection.selector.name).endswith(_COUNTED):
-            assert selection.range_s is not None
-            assert selection.parents[-1] in _RATES
-
-
-@each(EVERY)
-def test_what_is_no_counter_has_no_rate(query: Query) -> None:
-    for selection in selections(query):
-        if not str(selection.selector.name).endswith(_COUNTED):
-            assert not set(selection.parents) & _RATES
-
-
-@each(EVERY)
-def test_quantiles_keep_the_bounds_of_the_buckets(query: Query) -> None:
-    for selection in selections(query):
-        if "histogram_quantile" in selection.parents:
-            assert str(selection.selector.name).endswith("_bucket")
-            assert "le" in selection.grouped_by
-
-
-def test_the_checks_find_what_is_wrong() -> None:
-    summed_first = Query("wrong", "rate(sum(offloop_loop_stalls_total)[1m:5s])")
-
-    (selection,) = selections(summed_first)
-
-    assert selection.range_s is None
-    assert selection.parents == ("rate", "subquery", "sum")
+@each(RULES)
+def test_a_rule_looks_back_far_enough_to_miss_a_scrape(query: str) -> None:
+    assert all(one.range_s is None or one.range_s >= 12 * 5 for one in selections(query))

@@ -39,7 +39,7 @@ def jobs(shop: Shop) -> int:
 def tier_and_api(
     tmp_path_factory: pytest.TempPathFactory, data_set: Mapping[str, str]
 ) -> Iterator[tuple[Shop, Service]]:
-    """A tier whose queue holds few jobs, and that nobody works on."""
+    """A tier without slots, whose queue holds few jobs."""
     settings = {
         "OFFLOOP_QUEUE_LIMIT": str(LIMIT),
         "OFFLOOP_CALLBACK_HOSTS": "shop.example",
@@ -136,7 +136,7 @@ def test_a_callback_to_a_host_that_is_not_allowed_is_refused(
     problem = refused.json()
     assert problem["type"] == "urn:offloop:problem:callback-not-allowed"
     assert "OFFLOOP_CALLBACK_HOSTS" in problem["detail"]
-    assert "shop.example" not in problem["detail"]  # who may be called is nobody else's business
+    assert "shop.example" not in problem["detail"]  # clients do not see the allowed hosts
     assert jobs(small) == 0
     assert post(client, "a-key").status_code == 202  # the key is unused
 

@@ -30,7 +30,7 @@ def test_the_fixed_app_does_not_load(loaded: set[str], module: str) -> None:
     assert module not in loaded
 
 
-def test_whoever_does_the_work_loads_what_the_fixed_app_does_not() -> None:
+def test_workers_load_the_modules_that_the_fixed_app_does_not() -> None:
     """Otherwise the names above would be out of date, and the test above could not fail."""
     work = "import reports.build, reports.lines, reports.dataset, workers.attempts, fixed_app.main"
 

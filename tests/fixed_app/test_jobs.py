@@ -19,7 +19,7 @@ pytestmark = pytest.mark.medium
 def idle(
     tmp_path_factory: pytest.TempPathFactory, data_set: Mapping[str, str]
 ) -> Iterator[tuple[Shop, Service]]:
-    """A tier that nobody works on, where nothing is retried by itself."""
+    """A tier without slots, where nothing is retried by itself."""
     environment = {**data_set, "OFFLOOP_MAX_ATTEMPTS": "1"}
     with open_shop(tmp_path_factory.mktemp("idle"), environment) as shop:
         api = shop.api(FIXED)
@@ -86,7 +86,7 @@ def test_every_answer_about_a_job_says_in_which_queue_it_is(client: httpx.Client
     ("query", "status"),
     [("limit=0", 422), ("limit=1000", 422), ("cursor=x", 422), (f"cursor={'0' * 32}", 404)],
 )
-def test_a_page_that_cannot_be_is_refused(client: httpx.Client, query: str, status: int) -> None:
+def test_an_invalid_page_is_refused(client: httpx.Client, query: str, status: int) -> None:
     answer = client.get(f"/reports?{query}")
 
     assert answer.status_code == status
@@ -133,7 +133,7 @@ def test_a_failed_job_is_done_when_it_is_tried_again(
     shop.stack.stop("worker-short-1")
 
 
-def test_operators_see_and_change_the_same_jobs(
+def test_the_operator_commands_show_and_change_the_same_jobs(
     client: httpx.Client, idle: tuple[Shop, Service]
 ) -> None:
     shop, _ = idle

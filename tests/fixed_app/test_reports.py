@@ -55,7 +55,9 @@ def test_one_request_can_wait_for_the_end_of_a_report(fixed: httpx.Client) -> No
     assert job["status"] == "done"
 
 
-def test_a_wait_that_is_over_answers_with_the_job_as_it_is(shop: Shop, fixed: httpx.Client) -> None:
+def test_a_wait_that_times_out_answers_with_the_current_job(
+    shop: Shop, fixed: httpx.Client
+) -> None:
     with paused_worker(shop):
         accepted = fixed.post("/reports", json=DAY)
         job = fixed.get(accepted.headers["Location"], headers={"Prefer": "wait=1"}).json()
@@ -65,7 +67,7 @@ def test_a_wait_that_is_over_answers_with_the_job_as_it_is(shop: Shop, fixed: ht
 
 
 @pytest.mark.parametrize("prefer", ["wait=soon", "wait=-1", "wait", "respond-async", ";;=,"])
-def test_a_preference_that_makes_no_sense_is_ignored(fixed: httpx.Client, prefer: str) -> None:
+def test_an_invalid_preference_is_ignored(fixed: httpx.Client, prefer: str) -> None:
     job = order(fixed, DAY)
 
     answer = fixed.get(f"/reports/{job['job_id']}", headers={"Prefer": prefer})
@@ -73,7 +75,7 @@ def test_a_preference_that_makes_no_sense_is_ignored(fixed: httpx.Client, prefer
     assert (answer.status_code, answer.json()) == (200, job)
 
 
-def test_nobody_waits_for_a_report_that_does_not_exist(fixed: httpx.Client) -> None:
+def test_a_request_for_an_unknown_report_does_not_wait(fixed: httpx.Client) -> None:
     # The client gives up before the wait would be over.
     answer = fixed.get(f"/reports/{'0' * 32}", headers={"Prefer": "wait=30"}, timeout=20)
 

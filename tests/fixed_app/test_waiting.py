@@ -64,7 +64,7 @@ def run_with_jobs(
 
 
 async def subscribed(records: Redis) -> None:
-    """Return once somebody in this database listens for notices of finished jobs."""
+    """Return once a client of this database has subscribed to notices of finished jobs."""
     database = str(records.connection_pool.connection_kwargs["db"])
 
     def listening() -> bool:
@@ -81,10 +81,10 @@ def finish(tier: TierSettings) -> None:
 
 
 @pytest.mark.medium
-def test_the_end_of_a_job_wakes_all_who_wait_for_it(
+def test_the_end_of_a_job_wakes_all_requests_that_wait_for_it(
     tier: TierSettings, records: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Nobody looks again within the time of this test: only the notice can wake them.
+    # The waiters do not look again within the time of this test: only the notice can wake them.
     monkeypatch.setattr(waiting, "RECHECK_S", 10 * HANG_S)
 
     async def use(store: JobStore, finished: FinishedJobs) -> Job | None:
@@ -140,7 +140,7 @@ def test_notices_are_subscribed_to_again_when_the_connection_breaks(
 
 
 @pytest.mark.medium
-def test_nobody_waits_for_a_job_that_does_not_exist(tier: TierSettings) -> None:
+def test_a_request_for_an_unknown_job_does_not_wait(tier: TierSettings) -> None:
     async def use(_: JobStore, finished: FinishedJobs) -> Job | None:
         return await finished.wait(JOB_ID, 10 * HANG_S)
 
@@ -148,7 +148,7 @@ def test_nobody_waits_for_a_job_that_does_not_exist(tier: TierSettings) -> None:
 
 
 @pytest.mark.medium
-def test_listening_ends_at_once_whatever_it_is_busy_with(tier: TierSettings) -> None:
+def test_listening_ends_at_once_even_while_it_subscribes(tier: TierSettings) -> None:
     """While it subscribes, redis-py may swallow a cancellation; it must not swallow the end."""
 
     async def leave_after(turns: int) -> None:

@@ -52,13 +52,13 @@ def row(due_s: float, sent_s: float | None, done_s: float | None, error: str = "
     return RequestRow("ping", due_s, sent_s, done_s, 200 if done_s else None, None, error)
 
 
-def test_before_a_run_there_is_nothing(seen: Seen) -> None:
+def test_before_a_run_there_are_no_metrics(seen: Seen) -> None:
     assert seen("offered_total", name="ping") is None
     assert seen("in_flight", name="ping") is None
     assert seen.phases() == {}
 
 
-def test_what_is_due_and_not_answered_is_in_flight_whether_it_was_sent_or_not(seen: Seen) -> None:
+def test_due_requests_are_in_flight_until_answered_whether_or_not_sent(seen: Seen) -> None:
     with seen.view.watching(plan()):
         seen.begin(ago_s=10.0)
         seen.view.settled(STREAM, row(0.0, 0.0, 0.5))
@@ -67,7 +67,7 @@ def test_what_is_due_and_not_answered_is_in_flight_whether_it_was_sent_or_not(se
         assert seen("in_flight", name="ping") == 2
 
 
-def test_response_time_counts_from_when_it_was_due_and_service_time_from_when_it_was_sent(
+def test_response_time_counts_from_due_and_service_time_from_sent(
     seen: Seen,
 ) -> None:
     with seen.view.watching(plan()):
@@ -79,7 +79,7 @@ def test_response_time_counts_from_when_it_was_due_and_service_time_from_when_it
         assert seen("service_seconds_sum", name="ping") == 1.0
 
 
-def test_a_quick_error_is_no_quick_answer(seen: Seen) -> None:
+def test_a_failed_request_counts_as_answered_at_the_deadline(seen: Seen) -> None:
     with seen.view.watching(plan()):
         seen.begin(ago_s=10.0)
         seen.view.settled(STREAM, row(0.0, 0.0, 0.001, error="status 500"))
@@ -102,7 +102,7 @@ def test_the_phases_of_a_run_begin_one_after_the_other(seen: Seen) -> None:
     assert list(seen.phases()) == ["sending", "draining", "over"]
 
 
-def test_what_was_never_sent_has_failed_when_the_run_is_over(seen: Seen) -> None:
+def test_requests_that_were_never_sent_fail_at_the_end_of_the_run(seen: Seen) -> None:
     with seen.view.watching(plan()):
         seen.begin(ago_s=10.0)
         seen.view.settled(STREAM, row(0.0, 0.0, 0.5))
@@ -112,7 +112,7 @@ def test_what_was_never_sent_has_failed_when_the_run_is_over(seen: Seen) -> None
     assert seen("in_flight", name="ping") == 0
 
 
-def test_a_second_run_counts_on(seen: Seen) -> None:
+def test_a_second_run_adds_to_the_counters(seen: Seen) -> None:
     for _ in range(2):
         with seen.view.watching(plan()):
             seen.begin(ago_s=100.0)

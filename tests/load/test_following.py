@@ -3,7 +3,7 @@ import pytest
 from offloop.load.following import Outcome, pause_s, read_outcome
 
 
-def test_everything_known_is_read() -> None:
+def test_all_fields_of_a_job_are_read() -> None:
     body = (
         b'{"job_id": "j", "status": "done", "accepted_at": "A", "started_at": "S",'
         b' "finished_at": "F", "result": {"rows": 1, "bytes": 2, "sha256": "c", "summary": []}}'
@@ -15,7 +15,7 @@ def test_everything_known_is_read() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"null", b'{"status": 3, "result": {"rows": true}}', b"\xff"]
 )
-def test_what_is_not_there_is_none(body: bytes) -> None:
+def test_missing_fields_are_none(body: bytes) -> None:
     assert read_outcome(body) == Outcome()
 
 
@@ -46,7 +46,7 @@ def test_some_statuses_are_final(status: str | None, final: bool) -> None:
         ("3", 10.0, 0.0),
     ],
 )
-def test_the_pause_is_what_the_server_asks_for_unless_it_held_the_question(
+def test_the_client_waits_for_retry_after_unless_the_server_long_polled(
     retry_after: str | None, held_s: float, expected_s: float
 ) -> None:
     assert pause_s(retry_after, held_s) == expected_s

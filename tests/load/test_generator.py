@@ -91,7 +91,7 @@ def test_an_answer_that_never_comes_is_counted_and_not_waited_for(
         ("/close", None, "connection closed"),
     ],
 )
-def test_what_came_of_a_request_is_in_its_row(  # noqa: PLR0913 - fixtures
+def test_the_outcome_of_a_request_is_in_its_row(  # noqa: PLR0913 - fixtures
     generator: Generator,
     odd_server: str,
     tmp_path: Path,
@@ -123,9 +123,7 @@ def test_a_broken_answer_is_a_failure(
     assert row.error
 
 
-def test_a_server_that_is_not_there_is_a_failure_of_every_request(
-    generator: Generator, tmp_path: Path
-) -> None:
+def test_every_request_to_a_missing_server_fails(generator: Generator, tmp_path: Path) -> None:
     row = one_request(generator, tmp_path, plan("http://127.0.0.1:9", "/ok"))
 
     assert row.error == "connection refused"
@@ -170,7 +168,7 @@ def test_clients_take_turns_and_each_keeps_a_connection_of_its_own(
     assert 4 <= connections_seen(odd_server) - before - 1 < len(due_s)
 
 
-def test_where_a_client_s_connection_is_taken_another_one_is_opened_for_it(
+def test_a_client_whose_connection_is_in_use_opens_another_one(
     generator: Generator, odd_server: str, tmp_path: Path
 ) -> None:
     before = connections_seen(odd_server)
@@ -180,7 +178,7 @@ def test_where_a_client_s_connection_is_taken_another_one_is_opened_for_it(
     assert connections_seen(odd_server) - before - 1 == 2
 
 
-def test_a_request_is_what_the_stream_says(generator: Generator, tmp_path: Path) -> None:
+def test_a_request_is_sent_as_its_stream_describes_it(generator: Generator, tmp_path: Path) -> None:
     received = bytearray()
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
@@ -249,7 +247,7 @@ def test_a_report_that_comes_with_the_answer_is_ready_at_that_moment(
         ("/reports/endless", "queued", False),
     ],
 )
-def test_a_report_that_does_not_come_is_logged_as_far_as_it_came(  # noqa: PLR0913 - fixtures
+def test_a_report_that_is_not_built_is_logged_with_its_last_status(  # noqa: PLR0913 - fixtures
     generator: Generator, odd_server: str, tmp_path: Path, path: str, status: str, seen: bool
 ) -> None:
     log = generator.run(order(odd_server, path), tmp_path)
@@ -269,7 +267,7 @@ def test_a_refused_order_has_no_report(
     assert log.reports[0][2:] == (None,) * 9
 
 
-def test_who_is_told_to_come_back_does_so_no_sooner_until_the_order_is_accepted(
+def test_a_refused_order_is_retried_after_retry_after_until_accepted(
     generator: Generator, odd_server: str, tmp_path: Path
 ) -> None:
     stubborn = order(odd_server, "/busy/2/1/accepted", retry_refused=True, expect=[202])
@@ -290,7 +288,7 @@ def test_who_is_told_to_come_back_does_so_no_sooner_until_the_order_is_accepted(
     assert log.summary()["r"].answered == 1, "one order, however often it was sent"
 
 
-def test_who_is_told_to_come_back_after_the_end_stays_refused(
+def test_an_order_is_not_retried_if_retry_after_is_beyond_the_end(
     generator: Generator, odd_server: str, tmp_path: Path
 ) -> None:
     log = generator.run(order(odd_server, "/busy/9/60/late", retry_refused=True), tmp_path)
@@ -302,7 +300,7 @@ def test_who_is_told_to_come_back_after_the_end_stays_refused(
 
 
 @pytest.mark.parametrize("path", ["/status/503", "/busy/9/soon/nonsense", "/busy/0/1/accepted"])
-def test_what_no_server_asks_for_is_not_sent_again(
+def test_an_order_is_retried_only_after_a_503_with_retry_after(
     generator: Generator, odd_server: str, tmp_path: Path, path: str
 ) -> None:
     log = generator.run(order(odd_server, path, retry_refused=True), tmp_path)
@@ -311,7 +309,7 @@ def test_what_no_server_asks_for_is_not_sent_again(
     assert log.refusals == []
 
 
-def test_a_stream_that_does_not_say_so_is_refused_once(
+def test_a_stream_without_retry_refused_does_not_retry(
     generator: Generator, odd_server: str, tmp_path: Path
 ) -> None:
     log = generator.run(order(odd_server, "/busy/1/0/once"), tmp_path)

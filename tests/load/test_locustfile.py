@@ -15,6 +15,7 @@ import pytest
 
 from offloop.load.arrivals import poisson
 from offloop.stack.ports import free_port
+from tests.waiting import wait_for
 
 LOCUSTFILE = Path(__file__).parents[2] / "loadtests" / "locustfile.py"
 
@@ -121,7 +122,23 @@ def test_a_plan_is_sent_again_and_again_where_that_is_asked_for(
     plan = ("--ping-rate", "50", "--report-rate", "0", "--duration", "0.5", "--repeat")
     with locust(tmp_path, "--headless", "--host", odd_server, *plan, metrics_port=port):
         once = len(poisson(50, 0.5, "7 ping"))
-        give_up_s = time.monotonic() + DEADLINE_S
-        while pings_due(port) < 3 * once:
-            assert time.monotonic() < give_up_s, (tmp_path / "locust.log").read_text()
-            time.sleep(0.1)
+        wait_for(lambda: pings_due(port) >= 3 * once, DEADLINE_S, every_s=0.1)
+
+
+@pytest.mark.medium
+def test_the_web_page_has_a_field_for_each_argument_of_the_plan(tmp_path: Path) -> None:
+    port = free_port()
+    options = ("--host", "http://127.0.0.1:9", "--web-host", "127.0.0.1", "--web-port", str(port))
+    with locust(tmp_path, *options):
+        page = wait_for(lambda: page_at(f"http://127.0.0.1:{port}/"), DEADLINE_S, every_s=0.1)
+
+    for argument in ("ping_rate", "report_rate", "short_report_rate", "duration", "drain", "seed"):
+        assert f'"{argument}"' in page
+
+
+def page_at(url: str) -> str:
+    """The page, or nothing while there is none."""
+    try:
+        return httpx.get(url, trust_env=False).raise_for_status().text
+    except httpx.HTTPError:
+        return ""

@@ -64,19 +64,19 @@ def test_a_failed_request_is_slower_than_every_other_and_not_among_the_succeeded
     assert figures.succeeded_ms.max == pytest.approx(11)
 
 
-def test_sent_and_answered_count_what_happened_whether_or_not_it_was_right() -> None:
+def test_failed_requests_count_as_sent_and_answered() -> None:
     figures = summarise([answered(1), refused(1), unanswered(1), unsent(1)])
 
     assert (figures.offered, figures.sent, figures.answered, figures.failed) == (4, 3, 2, 3)
 
 
-def test_an_unsent_request_says_that_the_schedule_was_not_kept() -> None:
+def test_an_unsent_request_means_that_the_schedule_was_not_kept() -> None:
     broken = summarise([answered(1), unsent(1)]).broken_schedule()
 
     assert broken == "only 1 of 2 due requests were sent"
 
 
-def test_late_requests_say_that_the_schedule_was_not_kept() -> None:
+def test_late_requests_mean_that_the_schedule_was_not_kept() -> None:
     late = summarise([answered(1, lag_s=0.011)])
     in_time = summarise([answered(1, lag_s=0.009)])
 

@@ -8,7 +8,9 @@ values = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=200)
 
 
 @given(values, st.integers(1, 100))
-def test_it_is_the_smallest_value_that_covers_the_share(sample: list[float], percent: int) -> None:
+def test_a_percentile_is_the_smallest_value_that_covers_the_share(
+    sample: list[float], percent: int
+) -> None:
     ordered = sorted(sample)
     result = nearest_rank(ordered, percent)
 
@@ -26,7 +28,7 @@ def test_known_ranks(count: int, percent: float, rank: int) -> None:
     assert nearest_rank([float(value) for value in range(1, count + 1)], percent) == rank
 
 
-def test_nothing_has_no_percentile() -> None:
+def test_an_empty_sample_has_no_percentile() -> None:
     assert nearest_rank([], 99) is None
     assert Percentiles.of([]) is None
 
@@ -38,7 +40,7 @@ def test_a_percentage_out_of_range_is_refused(percent: float) -> None:
 
 
 @given(values)
-def test_the_summary_needs_no_order(sample: list[float]) -> None:
+def test_the_summary_does_not_depend_on_the_order_of_values(sample: list[float]) -> None:
     summary = Percentiles.of(reversed(sample))
 
     assert summary is not None

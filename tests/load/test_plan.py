@@ -14,7 +14,7 @@ def plan(*streams: Stream, duration_s: float = 1.0) -> Plan:
     return Plan(streams=list(streams), duration_s=duration_s, drain_s=2, seed=7)
 
 
-def test_it_survives_the_way_to_the_generator() -> None:
+def test_a_plan_survives_serialisation() -> None:
     sent = plan(stream(body={"a": [1, None]}, expect={201, 202}, headers={"X": "y"}, follow=True))
 
     assert Plan.model_validate_json(sent.model_dump_json(by_alias=True)) == sent

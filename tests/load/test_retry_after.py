@@ -11,5 +11,5 @@ def test_seconds_are_read(header: str, seconds: int) -> None:
 @pytest.mark.parametrize(
     "header", [None, "", "soon", "-1", "1.5", "Wed, 21 Oct 2026 07:28:00 GMT", object()]
 )
-def test_what_does_not_say_seconds_says_nothing(header: object) -> None:
+def test_a_retry_after_without_seconds_is_ignored(header: object) -> None:
     assert seconds_of(header) is None

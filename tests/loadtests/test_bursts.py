@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 from offloop.bench.burst.protocol import Done
 from offloop.errors import ExitCode
 from offloop.project import project_root
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -41,13 +41,6 @@ def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[
     finally:
         process.kill()
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-
-def wait_for(look: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + HANG_S
-    while not look():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
 
 
 def test_threads_and_processes_do_the_same_work(data_set: Mapping[str, str]) -> None:

@@ -161,7 +161,7 @@ def test_every_attempt_refuses_as_the_apps_do(
 
 
 @pytest.mark.medium
-def test_nothing_but_the_order_is_answered_in_another_way(attempt: httpx.Client) -> None:
+def test_every_attempt_serves_the_same_routes(attempt: httpx.Client) -> None:
     paths = attempt.get("/openapi.json").json()["paths"]
 
     assert {path: set(methods) for path, methods in paths.items()} == {
@@ -216,7 +216,7 @@ def test_work_on_the_loop_keeps_a_bystander_waiting_and_work_elsewhere_does_not(
     assert job["status"] == "done"
 
 
-def test_between_two_chunks_others_have_a_turn(tmp_path: Path) -> None:
+def test_other_tasks_run_between_two_chunks(tmp_path: Path) -> None:
     lines = [(number, 1, 100, 1_000, 5, 2, "A", "F", 9_000) for number in range(4 * CHUNK_LINES)]
     spec = ReportOrder.model_validate(DAY)
     turns: list[bool] = []
@@ -339,7 +339,7 @@ def frozen(fragile: Frozen) -> Iterator[Frozen]:
 
 
 @pytest.mark.slow
-def test_sending_in_the_request_holds_up_everybody_while_the_broker_is_frozen(
+def test_sending_in_the_request_stalls_other_requests_while_the_broker_is_frozen(
     frozen: Frozen,
 ) -> None:
     client = frozen.clients["blocking_send"]
@@ -362,7 +362,7 @@ def test_sending_in_the_request_holds_up_everybody_while_the_broker_is_frozen(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["send_in_thread", "fixed"])
-def test_handing_over_elsewhere_holds_up_nobody_while_the_broker_is_frozen(
+def test_other_ways_of_sending_stall_no_request_while_the_broker_is_frozen(
     frozen: Frozen, name: str
 ) -> None:
     client = frozen.clients[name]

@@ -1,4 +1,4 @@
-"""Metrics as most tutorials show them: right, as long as somebody can ask."""
+"""Metrics served on the event loop, as in most tutorials: a blocked loop answers no scrape."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ def lag_s(answer: httpx.Response) -> float:
     return float(sample.value)
 
 
-def test_a_stall_leaves_no_trace_but_a_scrape_that_was_not_answered(
+def test_the_only_trace_of_a_stall_is_an_unanswered_scrape(
     app: httpx.Client, steps: FailpointServer
 ) -> None:
     at_work, go_on = threading.Event(), threading.Event()

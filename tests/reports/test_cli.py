@@ -34,7 +34,7 @@ def usage_error(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return output.err.splitlines()[-1]
 
 
-def test_usage_errors_name_the_thing_the_rule_and_the_next_step(
+def test_usage_errors_name_the_argument_the_rule_and_the_next_step(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     out = ("--out", str(tmp_path / "r"))
@@ -189,7 +189,7 @@ def peak_memory(scale_factor: float, kind: ReportFormat, target: Path) -> int:
     return int(done.stderr.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", list(ReportFormat))
 def test_memory_does_not_grow_with_the_report(
@@ -214,7 +214,7 @@ PUBLISHED = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_scale_1_gives_the_published_answer_to_query_1(tmp_path: Path) -> None:
     arguments = ("--shipped-from", "1992-01-02", "--shipped-to", "1998-09-02")

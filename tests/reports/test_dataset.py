@@ -146,7 +146,7 @@ def test_the_remains_of_a_killed_build_are_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.medium
-def test_another_database_is_a_url_away(tmp_path: Path) -> None:
+def test_the_data_set_can_be_in_another_database(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere.sqlite"
     settings = ReportSettings(
         data_dir=tmp_path / "data", scale_factor=TINY, database_url=f"sqlite:///{elsewhere}"
@@ -181,7 +181,7 @@ def build() -> Iterator[Callable[[Path], subprocess.Popen[str]]]:
 
 
 @pytest.mark.medium
-def test_of_two_processes_at_once_one_builds_and_both_have_it(
+def test_one_of_two_concurrent_processes_builds_and_both_get_it(
     tmp_path: Path, build: Callable[[Path], subprocess.Popen[str]]
 ) -> None:
     both = [build(tmp_path), build(tmp_path)]
@@ -246,7 +246,7 @@ def test_a_failing_generator_is_explained_and_leaves_nothing(
     assert [path.suffix for path in (tmp_path / "data").iterdir()] in ([], [".lock"])
 
 
-def test_too_small_a_disk_is_noticed_before_the_work(tmp_path: Path) -> None:
+def test_a_disk_that_is_too_small_is_reported_before_the_work(tmp_path: Path) -> None:
     # 70,000 TB: no disk has that.
     with pytest.raises(DatasetError, match=r"needs [\d,]+ MB .* free; choose a smaller scale"):
         ensure_dataset(settings_in(tmp_path, scale_factor=1e8))

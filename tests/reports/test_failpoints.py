@@ -32,7 +32,7 @@ def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket
     reached(Failpoint.IDLE)  # finds that the listener is gone, and closes its end
 
 
-def test_a_listener_is_told_where_the_work_is_and_the_work_waits_for_an_answer(
+def test_the_work_reports_each_step_and_waits_for_the_listener(
     listener: socket.socket,
 ) -> None:
     passed = threading.Event()
@@ -73,10 +73,10 @@ def test_work_goes_on_without_a_listener(tmp_path: Path, monkeypatch: pytest.Mon
     reached(Failpoint.WRITE)
 
 
-def test_where_a_file_is_said_to_be_written_it_has_been_begun_and_not_ended(
+def test_at_the_write_step_a_file_has_been_started_and_not_finished(
     listener: socket.socket, engine: Engine, tmp_path: Path
 ) -> None:
-    """Whoever is killed there, and writes under the final name, leaves half a report."""
+    """A process that is killed there, and writes under the final name, leaves half a report."""
     year = ReportSpec(
         shipped_from=date(1995, 1, 1), shipped_to=date(1995, 12, 31), format=ReportFormat.CSV
     )

@@ -26,7 +26,7 @@ def test_lines_come_in_the_order_of_orders_and_lie_in_the_window(engine: Engine,
     assert len(rows) == count_lines(engine, spec)
 
 
-def test_both_ways_of_finding_lines_meet_at_the_same_window(engine: Engine) -> None:
+def test_indexed_and_scanned_windows_find_the_same_lines(engine: Engine) -> None:
     """The longest indexed window and the shortest scanned one differ by that one day."""
     first = window(1).shipped_from
     last_day = window(1, first + timedelta(days=INDEXED_DAYS))

@@ -68,7 +68,7 @@ def test_a_window_that_touches_the_data_is_valid(shipped_from: str, shipped_to: 
         datetime(1995, 2, 3, tzinfo=UTC),
     ],
 )
-def test_whatever_is_not_an_iso_date_is_refused(value: object) -> None:
+def test_dates_that_are_not_iso_8601_are_refused(value: object) -> None:
     assert error_type(shipped_from=value, shipped_to="1995-12-31") == "iso_date"
 
 

@@ -1,17 +1,17 @@
 """Real processes to start, and ways to see what is left of them."""
 
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import psutil
+
+from tests import waiting
 
 #: A guard against hanging, five times what stopping a stack may take.
 HANG_S = 25.0
 
-T = TypeVar("T")
+#: For tests that take all that they need from here.
+wait_for = waiting.wait_for
 
 #: Ignores SIGTERM, as does its child, which is in a process group of its own. Both work in the
 #: folder given, so that they can be found by something the stack does not use.
@@ -29,15 +29,6 @@ time.sleep(600)
 
 def stubborn(folder: Path) -> tuple[str, ...]:
     return (sys.executable, "-c", STUBBORN, str(folder))
-
-
-def wait_for(look: Callable[[], T]) -> T:
-    """The first true thing that `look` returns."""
-    deadline = time.monotonic() + HANG_S
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        time.sleep(0.01)
-    return seen
 
 
 def has_ended(process: psutil.Process) -> bool:

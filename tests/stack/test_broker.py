@@ -9,7 +9,7 @@ from offloop.stack.redis import embedded_redis
 from offloop.stack.supervisor import Stack
 
 
-def test_where_none_is_named_none_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_variable_no_external_broker_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     for value in ("", None):
         if value is None:
             monkeypatch.delenv(REDIS_URL_VARIABLE)
@@ -20,7 +20,7 @@ def test_where_none_is_named_none_is_used(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("url", ["redis://:secret@127.0.0.1:{port}/0", "nonsense://x"])
-def test_one_that_cannot_be_used_is_explained_without_its_password(
+def test_a_broker_that_cannot_be_used_is_explained_without_its_password(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(REDIS_URL_VARIABLE, url.format(port=free_port()))
@@ -35,7 +35,7 @@ def test_one_that_cannot_be_used_is_explained_without_its_password(
 
 
 @pytest.mark.medium
-def test_one_that_answers_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_answers_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Stack(tmp_path / "logs") as stack:
         server = embedded_redis(stack.folder / "redis", free_port())
         stack.start(server)
@@ -44,6 +44,6 @@ def test_one_that_answers_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert given_broker() == f"{server.url}/0"
 
 
-def test_a_url_is_shown_without_what_nobody_should_read() -> None:
+def test_a_url_is_shown_without_its_password() -> None:
     assert without_password("redis://me:secret@host:6379/1") == "redis://***@host:6379/1"
     assert without_password("redis://host:6379/1") == "redis://host:6379/1"

@@ -7,7 +7,8 @@ import pytest
 from offloop.stack import catalog
 from offloop.stack.pools import STANDARD_POOLS, Pool
 from offloop.stack.supervisor import GRACE_S
-from tests.shop import EVERYTHING, FIXED, client_of, open_shop, wait_for
+from tests.shop import EVERYTHING, FIXED, client_of, open_shop
+from tests.waiting import wait_for
 
 SITE = catalog.Site(Path("/checkout"), Path("/files"), "redis://127.0.0.1:1/0")
 
@@ -44,7 +45,7 @@ def test_the_slots_of_a_pool_share_nothing_but_their_queues() -> None:
     assert one.command == other.command
 
 
-def test_a_slot_has_less_time_than_the_supervisor_gives_it() -> None:
+def test_a_slot_has_a_shorter_grace_period_than_the_supervisor() -> None:
     slot = catalog.worker("all", 1, BOTH, catalog.STANDARD_TIER, SITE)
     grace_s = float(slot.env["OFFLOOP_SHUTDOWN_GRACE_S"])
     dramatiq_s = int(option(slot.command, "--worker-shutdown-timeout")) / 1000
@@ -84,9 +85,7 @@ def test_all_services_of_a_site_share_its_ledger_and_its_failpoints() -> None:
 
 
 @pytest.mark.parametrize(("module", "way"), catalog.WAYS.items(), ids=catalog.WAYS.keys())
-def test_an_app_looks_for_files_where_whoever_builds_its_reports_puts_them(
-    module: str, way: catalog.Way
-) -> None:
+def test_an_app_and_its_workers_share_a_folder_of_files(module: str, way: catalog.Way) -> None:
     slot = catalog.worker("all", 1, BOTH, catalog.STANDARD_TIER, SITE)
     api = catalog.api(way, SITE)
 
@@ -102,15 +101,15 @@ def test_the_way_of_a_service_is_the_app_that_it_is_named_after() -> None:
     assert named == {"naive": "naive_app.main:app", "fixed": "fixed_app.main:app"}
 
 
-def test_where_nobody_listens_no_steps_are_announced() -> None:
+def test_without_a_failpoint_server_no_steps_are_announced() -> None:
     assert "OFFLOOP_FAILPOINTS" not in catalog.housekeeping(SITE).env
 
 
-def test_a_service_finds_the_checkout_before_anything_else() -> None:
+def test_the_checkout_comes_first_on_the_path_of_a_service() -> None:
     assert catalog.housekeeping(SITE).env["PYTHONPATH"].split(os.pathsep)[0] == "/checkout"
 
 
-def test_a_limit_of_the_queue_is_told_and_without_one_the_tier_has_its_own() -> None:
+def test_a_queue_limit_is_passed_on_and_the_tier_has_a_default() -> None:
     way = catalog.WAYS["fixed_app.reports"]
 
     limited = catalog.api(way, replace(SITE, queue_limit=10))
@@ -120,7 +119,7 @@ def test_a_limit_of_the_queue_is_told_and_without_one_the_tier_has_its_own() -> 
     assert set(catalog.WAYS) > catalog.WAYS_WITH_LIMIT
 
 
-def test_a_site_without_keys_says_so_to_all_its_services() -> None:
+def test_a_site_without_keys_tells_all_its_services() -> None:
     keyless = replace(SITE, knows_keys=False)
     way = catalog.WAYS["fixed_app.reports"]
 

@@ -43,11 +43,11 @@ def test_the_lab_knows_all_steps_of_the_work() -> None:
     assert tuple(Failpoint) == FAILPOINTS
 
 
-def test_where_no_trap_is_set_everybody_goes_on(server: FailpointServer) -> None:
+def test_without_a_trap_all_work_goes_on(server: FailpointServer) -> None:
     assert work(server, *FAILPOINTS).communicate(timeout=GUARD_S)[0] == "through\n"
 
 
-def test_who_walks_into_a_trap_is_held_until_it_has_acted_and_others_are_not(
+def test_a_trap_holds_the_first_process_and_no_other_one(
     server: FailpointServer,
 ) -> None:
     caught, let_go = threading.Event(), threading.Event()
@@ -74,7 +74,7 @@ def test_who_walks_into_a_trap_is_held_until_it_has_acted_and_others_are_not(
     assert not server.remove(trap)
 
 
-def test_a_trap_catches_only_whom_it_waits_for(server: FailpointServer) -> None:
+def test_a_trap_catches_only_matching_processes(server: FailpointServer) -> None:
     trap = Trap("write", catches=lambda _: False, act=lambda _: None)
 
     server.set(trap)
@@ -84,7 +84,7 @@ def test_a_trap_catches_only_whom_it_waits_for(server: FailpointServer) -> None:
     assert server.remove(trap)
 
 
-def test_who_is_killed_in_a_trap_leaves_the_server_to_others(server: FailpointServer) -> None:
+def test_the_server_outlives_a_process_that_is_killed_in_a_trap(server: FailpointServer) -> None:
     trap = Trap("write", catches=lambda _: True, act=lambda pid: os.kill(pid, 9))
 
     server.set(trap)

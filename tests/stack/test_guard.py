@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from offloop.stack import processes
-from tests.stack.support import HANG_S, STUBBORN, wait_for, working_in
+from tests.stack.support import HANG_S, STUBBORN, working_in
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -105,7 +106,7 @@ def running(program: str, logs: Path) -> Iterator[RunningLab]:
 @pytest.mark.parametrize(
     "ending", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda s: s.name
 )
-def test_a_lab_that_gets_a_signal_leaves_nothing(ending: signal.Signals, tmp_path: Path) -> None:
+def test_a_lab_that_gets_a_signal_leaves_no_process(ending: signal.Signals, tmp_path: Path) -> None:
     with running(SETTLED, tmp_path) as lab:
         names = {process.name() for process in lab.left()}
         assert {"valkey-server", "sleep"} <= names, "the test can see what should go"
@@ -142,7 +143,7 @@ def test_a_second_ctrl_c_does_not_interrupt_the_stopping(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("program", [CRASHING, FAILING], ids=["crashing", "failing"])
-def test_a_lab_that_ends_by_itself_leaves_nothing(program: str, tmp_path: Path) -> None:
+def test_a_lab_that_ends_by_itself_leaves_no_process(program: str, tmp_path: Path) -> None:
     with running(program, tmp_path) as lab:
         lab.process.wait(HANG_S)
 

@@ -10,7 +10,7 @@ from offloop.stack.keeper import Keeper
 from offloop.stack.ports import free_port
 from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
-from tests.stack.support import wait_for
+from tests.waiting import wait_for
 
 SLEEPER = ("sleep", "600")
 
@@ -21,14 +21,14 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def kill(stack: Stack, name: str) -> int:
-    """End a service, as if nobody had asked for it; its process id."""
+    """Kill a service, as a crash would; its process id."""
     pid = stack.pids()[name][0]
     os.kill(pid, signal.SIGKILL)
     wait_for(stack.dead)
     return pid
 
 
-def test_a_service_that_dies_is_started_again_and_the_others_run_on(stack: Stack) -> None:
+def test_a_dead_service_is_started_again_and_other_services_run_on(stack: Stack) -> None:
     told: list[str] = []
     kept = Keeper(stack, (Service("one", SLEEPER), Service("two", SLEEPER)), told.append)
     kept.start()
@@ -45,7 +45,7 @@ def test_a_service_that_dies_is_started_again_and_the_others_run_on(stack: Stack
     assert not kept.look()
 
 
-def test_a_service_that_keeps_dying_is_given_longer_and_longer(stack: Stack) -> None:
+def test_a_service_that_keeps_dying_is_restarted_with_backoff(stack: Stack) -> None:
     told: list[str] = []
     kept = Keeper(stack, (Service("one", SLEEPER),), told.append)
     kept.start()

@@ -9,7 +9,7 @@ from offloop.stack.priorities import NICE_WORKER
 from offloop.stack.queues import QUEUES
 
 
-def test_a_pool_that_says_nothing_else_is_nice_and_hoards_nothing() -> None:
+def test_a_pool_by_default_has_low_priority_and_does_not_prefetch() -> None:
     pool = Pool(queues=("long",), slots=2)
 
     assert (pool.nice, pool.prefetch) == (NICE_WORKER, 1)
@@ -39,7 +39,7 @@ def test_the_standard_pools_serve_each_queue_with_one_slot_of_its_own() -> None:
         ({"queues": ["long"], "slot": 1}, "no key 'slot'; there is queues, slots, nice, prefetch"),
     ],
 )
-def test_a_pool_that_cannot_be_is_refused_with_what_is_allowed(
+def test_an_invalid_pool_is_refused_with_the_allowed_values(
     table: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ValidationError) as refused:

@@ -54,7 +54,7 @@ def test_two_labs_are_not_given_the_same_port() -> None:
     assert "no free port" in ended.stderr
 
 
-def test_running_out_of_ports_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_ports_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = ports.free_port()
     monkeypatch.setattr(ports, "candidates", lambda _: [taken])
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from offloop.stack import processes
-from tests.shop import wait_for
+from tests.waiting import wait_for
 
 #: Its main thread ends, and leaves another one behind, which ends with standard input.
 HEADLESS = """
@@ -24,7 +24,7 @@ print("ready", flush=True)
 ctypes.CDLL(None).pthread_exit(None)
 """
 
-#: The lowest priority, which workers have: whoever gets the processor keeps it for a while.
+#: The lowest priority, which workers have: a process that gets the processor keeps it for a while.
 LOWEST = ("chrt", "--idle", "0")
 
 BUSY = "while True: pass"
@@ -57,7 +57,7 @@ def running(program: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.medium
 @pytest.mark.skipif(shutil.which("chrt") is None, reason="chrt, of util-linux, is not installed")
-def test_what_is_frozen_does_nothing_more_however_busy_the_machine_is() -> None:
+def test_a_frozen_process_does_nothing_more_even_on_a_busy_machine() -> None:
     with ExitStack() as entered:
         for _ in range(os.cpu_count() or 1):
             entered.enter_context(running(BUSY))
@@ -78,7 +78,7 @@ def test_what_is_frozen_does_nothing_more_however_busy_the_machine_is() -> None:
             assert answering.stdout.readline() == b"and now?\n"
 
 
-def test_there_is_nothing_to_freeze_in_a_group_that_has_ended() -> None:
+def test_freezing_a_group_that_has_ended_returns_false() -> None:
     with subprocess.Popen([sys.executable, "-c", ""], process_group=0) as ended:
         pass
 

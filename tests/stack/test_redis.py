@@ -101,7 +101,7 @@ def test_a_binary_that_cannot_be_executed_is_named_with_the_next_step(
         embedded_redis(tmp_path, free_port())
 
 
-def test_another_server_that_is_not_there_is_named(stack: Stack, tmp_path: Path) -> None:
+def test_a_given_binary_that_does_not_exist_is_named(stack: Stack, tmp_path: Path) -> None:
     missing = tmp_path / "redis-server"
     service = embedded_redis(tmp_path / "redis", free_port(), missing)
 

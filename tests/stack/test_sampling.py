@@ -9,7 +9,7 @@ from offloop.stack.priorities import NICE_API, NICE_SAMPLER, NICE_WORKER
 from offloop.stack.sampling import ResourceSampler
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
-from tests.stack.support import wait_for
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -67,7 +67,7 @@ def test_a_service_that_has_ended_has_no_samples(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("look_every", [1, 1_000_000])
-def test_a_process_that_starts_meanwhile_counts_from_the_next_look_on_the_end_at_the_latest(
+def test_a_process_started_meanwhile_is_sampled_at_the_end_at_the_latest(
     stack: Stack, tmp_path: Path, look_every: int
 ) -> None:
     """The processes of a pool start when the first work comes."""
@@ -87,7 +87,7 @@ def test_a_process_that_starts_meanwhile_counts_from_the_next_look_on_the_end_at
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no niceness of its own")
-def test_the_sampling_thread_comes_after_the_apis_and_before_the_workers() -> None:
+def test_the_sampler_has_a_priority_between_apis_and_workers() -> None:
     niceness: dict[int, int] = {}
 
     def pids() -> dict[str, list[int]]:

@@ -10,12 +10,13 @@ import psutil
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from offloop.bench.scraping import scrape
+from offloop.measuring.scraping import scrape
 from offloop.stack import catalog
 from offloop.stack.servers import STANDARD_SERVER, AnyServer, Server
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
-from tests.shop import NAIVE, ROOT, wait_for
+from tests.shop import NAIVE, ROOT
+from tests.waiting import wait_for
 
 GUNICORN = Server(kind="gunicorn", processes=2, timeout_s=2)
 UVICORN = Server(kind="uvicorn", processes=2)
@@ -40,18 +41,18 @@ def starts(api: Service) -> list[float]:
     return [process["process_start_time_seconds"] for process in scrape(api)]
 
 
-def test_the_name_alone_is_one_process_for_requests_however_many_slots_there_are() -> None:
+def test_uvicorn_by_name_serves_requests_in_one_process() -> None:
     assert TypeAdapter(AnyServer).validate_python("uvicorn") == STANDARD_SERVER
     assert STANDARD_SERVER.serving(slots=0) == STANDARD_SERVER.serving(slots=3) == 1
 
 
 @both_servers
-def test_processes_that_are_no_slot_serve_requests(server: Server) -> None:
+def test_processes_without_a_slot_serve_requests(server: Server) -> None:
     assert server.serving(slots=0) == 2
     assert server.serving(slots=1) == 1
 
 
-def test_it_takes_a_process_more_than_slots() -> None:
+def test_a_server_needs_more_processes_than_slots() -> None:
     with pytest.raises(ValueError, match=r"processes = 2 .* 2 slots: it takes at least 3"):
         UVICORN.serving(slots=2)
 
@@ -68,7 +69,7 @@ def test_it_takes_a_process_more_than_slots() -> None:
         ("hypercorn", "'uvicorn' or 'gunicorn'"),
     ],
 )
-def test_what_makes_no_sense_is_refused(table: object, said: str) -> None:
+def test_contradictory_server_settings_are_refused(table: object, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         TypeAdapter(AnyServer).validate_python(table)
 
@@ -92,7 +93,7 @@ def test_each_process_for_requests_has_metrics_of_its_own(server: Server) -> Non
 
 @pytest.mark.medium
 @both_servers
-def test_all_processes_are_there_once_it_has_started_and_answer_as_a_single_one_does(
+def test_several_processes_are_ready_together_and_answer_as_a_single_one(
     server: Server, tmp_path: Path, data_set: Mapping[str, str]
 ) -> None:
     answers = []
@@ -111,7 +112,7 @@ def test_all_processes_are_there_once_it_has_started_and_answer_as_a_single_one_
 
 
 @pytest.mark.medium
-def test_a_worker_that_is_replaced_has_its_metrics_in_the_same_place(
+def test_a_replaced_worker_serves_its_metrics_on_the_same_port(
     tmp_path: Path, data_set: Mapping[str, str]
 ) -> None:
     with serving(GUNICORN, tmp_path, data_set) as (stack, api):

@@ -31,14 +31,14 @@ def test_a_probe_that_gets_no_answer_says_what_it_asked_for() -> None:
     assert f"port {port}" in str(RedisPong(port).missing())
 
 
-def test_what_has_several_parts_is_ready_when_all_of_them_are() -> None:
+def test_a_probe_of_several_parts_is_ready_when_all_of_them_are() -> None:
     absent = HttpOk(f"http://127.0.0.1:{free_port()}/metrics")
 
     assert AllReady((Running(), Running())).missing() is None
     assert AllReady((Running(), absent)).missing() == absent.missing()
 
 
-def test_what_has_several_parts_listens_where_the_first_does() -> None:
+def test_a_probe_of_several_parts_checks_the_port_of_the_first() -> None:
     first, second = HttpOk("http://127.0.0.1:1/", deadline_s=5), HttpOk("http://127.0.0.1:2/")
 
     assert AllReady((first, second)).port == 1

@@ -15,7 +15,8 @@ from offloop.stack.ports import LOOPBACK, free_port
 from offloop.stack.priorities import NICE_API, NICE_WORKER
 from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
-from tests.stack.support import has_ended, stubborn, wait_for, working_in
+from tests.stack.support import has_ended, stubborn, working_in
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -201,7 +202,9 @@ def test_a_service_that_heeds_sigterm_may_finish(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("how", ["stop", "signal"])
-def test_a_service_is_told_to_stop_and_its_children_are_left_to_it(stack: Stack, how: str) -> None:
+def test_only_the_service_itself_gets_sigterm_and_stops_its_children(
+    stack: Stack, how: str
+) -> None:
     """A worker that is told twice, by its parent and by the lab, would drop its job."""
     child = (
         "import signal, sys\n"
@@ -299,7 +302,7 @@ def test_a_dead_service_can_be_restarted_on_its_port(stack: Stack, tmp_path: Pat
     assert set(stack.pids()) == {"web"}
 
 
-def test_what_a_service_cannot_pass_on_reaches_its_whole_group(stack: Stack) -> None:
+def test_sigstop_and_sigcont_reach_the_whole_process_group(stack: Stack) -> None:
     stack.start(Service("pair", ("sh", "-c", "sleep 600 & sleep 600")))
     wait_for(lambda: len(stack.pids()["pair"]) == 3)
     family = [psutil.Process(pid) for pid in stack.pids()["pair"]]
@@ -313,7 +316,7 @@ def test_what_a_service_cannot_pass_on_reaches_its_whole_group(stack: Stack) -> 
 
 
 @pytest.mark.skipif(shutil.which("chrt") is None, reason="chrt, of util-linux, is not installed")
-def test_workers_run_on_what_others_leave_and_nobody_else_does(stack: Stack) -> None:
+def test_only_workers_have_the_idle_scheduling_policy(stack: Stack) -> None:
     """From one that is merely nice, the processor is taken at the end of a slice."""
     stack.start(
         Service("worker", SLEEPER, nice=NICE_WORKER), Service("api", SLEEPER, nice=NICE_API)
@@ -428,7 +431,7 @@ def test_without_a_guard_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> 
         lab.Lab()
 
 
-def test_a_lab_within_a_lab_belongs_to_both() -> None:
+def test_a_process_of_a_nested_lab_belongs_to_both_labs() -> None:
     outer = processes.add_mark({}, "outer")
 
     inner = processes.add_mark({processes.MARK_VARIABLE: outer}, "inner")

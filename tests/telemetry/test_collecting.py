@@ -24,7 +24,7 @@ def pause(pauses: CollectionPauses) -> None:
     ("from_s", "until_s", "seconds"),
     [(0, 4, 2), (0.25, 0.75, 0.5), (0.5, 2.5, 1), (1, 2, 0), (4, 9, 0)],
 )
-def test_what_lies_in_between_counts(
+def test_only_the_part_of_a_pause_within_the_interval_counts(
     pauses: CollectionPauses, from_s: float, until_s: float, seconds: float
 ) -> None:
     pause(pauses)  # from 0 to 1
@@ -33,7 +33,7 @@ def test_what_lies_in_between_counts(
     assert pauses.seconds_between(from_s, until_s) == pytest.approx(seconds)
 
 
-def test_the_collector_says_when_it_runs() -> None:
+def test_pauses_of_the_garbage_collector_are_recorded() -> None:
     pauses = CollectionPauses()
     begin = time.monotonic()
     pauses.start()

@@ -26,7 +26,7 @@ def test_without_sites_there_is_no_culprit() -> None:
     assert most_common([]) is None
 
 
-def test_a_thread_that_has_ended_is_nowhere() -> None:
+def test_a_thread_that_has_ended_has_no_site() -> None:
     thread = threading.Thread(target=time.monotonic)
     thread.start()
     thread.join()
@@ -35,7 +35,7 @@ def test_a_thread_that_has_ended_is_nowhere() -> None:
     assert current_site(thread.ident) is None
 
 
-def test_it_is_the_innermost_application_frame_not_the_library_it_called() -> None:
+def test_the_culprit_is_the_innermost_frame_of_the_application() -> None:
     """The object hook runs inside the standard library's decoder."""
     seen: list[Site | None] = []
     here = threading.get_ident()

@@ -29,7 +29,7 @@ def documented_app(port: int) -> FastAPI:
 
 
 @pytest.mark.medium
-def test_two_lines_show_what_an_app_does_also_while_its_loop_is_blocked() -> None:
+def test_two_lines_expose_metrics_even_while_the_loop_is_blocked() -> None:
     port, scraped = free_port(), list[str]()
     app = documented_app(port)
 

@@ -30,7 +30,7 @@ def test_an_empty_window_has_no_largest_value() -> None:
     wait=st.floats(0.0, 20.0),
     window_s=st.floats(0.0, 10.0, exclude_min=True),
 )
-def test_it_is_the_maximum_of_what_is_in_the_window(
+def test_the_largest_lag_is_the_maximum_of_the_window(
     steps: list[tuple[float, float]], wait: float, window_s: float
 ) -> None:
     maximum, at_s, seen = WindowMaximum(longest_s=10.0), 0.0, []
@@ -46,7 +46,7 @@ def test_it_is_the_maximum_of_what_is_in_the_window(
         assert maximum.read(now_s, each_s) == max(inside, default=None)
 
 
-def test_a_late_heartbeat_counts_for_those_it_swallowed() -> None:
+def test_a_late_heartbeat_counts_for_the_ones_that_it_replaced() -> None:
     assert swallowed(0.05, 0.02) == pytest.approx([0.05, 0.03, 0.01])
 
 

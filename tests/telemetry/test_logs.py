@@ -78,11 +78,11 @@ def test_a_traceback_is_a_field_and_the_line_stays_one_line() -> None:
     assert json.loads(text)["exception"].endswith("LookupError: gone")
 
 
-def test_what_uvicorn_adds_for_itself_is_left_out() -> None:
+def test_the_colour_field_of_uvicorn_is_left_out() -> None:
     assert "color_message" not in fields("up", extra={"color_message": "\x1b[1mup"})
 
 
-def test_lines_for_people_have_the_same_fields_and_no_colours_in_a_file() -> None:
+def test_console_lines_have_the_same_fields_and_no_colours_in_a_file() -> None:
     text = line(LogFormat.CONSOLE, "sold %d", 3, extra={"customer": "c-1"})
 
     assert "sold 3" in text
@@ -102,7 +102,7 @@ logging.getLogger("plain").info("three")
 
 
 @pytest.mark.medium
-def test_off_a_terminal_lines_are_json_with_what_is_bound() -> None:
+def test_without_a_terminal_lines_are_json_with_bound_fields() -> None:
     one, two, three = map(json.loads, written(LOG, OFFLOOP_LOG_FORMAT=""))
 
     assert (one["event"], one["logger"], one["job_id"]) == ("one", "plain", "j-1")
@@ -112,7 +112,7 @@ def test_off_a_terminal_lines_are_json_with_what_is_bound() -> None:
 
 
 @pytest.mark.medium
-def test_people_can_have_it_their_way() -> None:
+def test_the_log_format_can_be_set_to_console() -> None:
     assert "job_id=j-1" in written(LOG, OFFLOOP_LOG_FORMAT="console")[0]
 
 
@@ -128,7 +128,7 @@ logging.getLogger("uvicorn.error").info("served")
 
 
 @pytest.mark.medium
-def test_a_server_that_has_its_own_format_gets_this_one_and_writes_once() -> None:
+def test_the_log_of_uvicorn_gets_our_format_and_is_written_once() -> None:
     [line] = written(SERVERS, OFFLOOP_LOG_FORMAT="json")
 
     assert (json.loads(line)["event"], json.loads(line)["logger"]) == ("served", "uvicorn.error")
@@ -146,7 +146,7 @@ logging.getLogger("uvicorn.error").info("served")
 
 
 @pytest.mark.medium
-def test_a_log_that_a_server_was_told_not_to_write_stays_silent() -> None:
+def test_an_access_log_that_is_disabled_stays_silent() -> None:
     [line] = written(SILENCED, OFFLOOP_LOG_FORMAT="json")
 
     assert json.loads(line)["event"] == "served"

@@ -1,4 +1,4 @@
-"""What held the loop is named, and nobody is named who did not."""
+"""The code that held the loop is named, and not the code that waited for it."""
 
 import asyncio
 import gc
@@ -11,16 +11,14 @@ from prometheus_client import CollectorRegistry
 
 from benchmarks.stalls import ENDPOINT, RIGHT, plant
 from offloop.telemetry.loop_monitor import HEARTBEAT_S, STALL_THRESHOLD_S, LoopMonitor
+from tests.waiting import wait_on_loop
 
 pytestmark = pytest.mark.medium
 
 NewLoop = Callable[[], asyncio.AbstractEventLoop]
 
-#: A guard against hanging.
-HANG_S = 30.0
 
-
-def test_the_code_that_holds_the_loop_is_named_and_not_those_who_wait_for_it(
+def test_the_code_that_holds_the_loop_is_named_and_not_code_that_waits(
     new_loop: NewLoop,
 ) -> None:
     kinds = ["sleep", "compute"] * 10
@@ -43,7 +41,7 @@ def held_by(registry: CollectorRegistry) -> dict[tuple[str, str, str], float]:
 
 
 async def make_garbage(cycles: int) -> None:
-    """Leave objects that only the collector can free; nobody waits for long meanwhile."""
+    """Leave objects that only the collector can free, without holding the loop for long."""
     for _ in range(cycles // 1000):
         for _ in range(1000):
             cycle: list[object] = []
@@ -73,9 +71,7 @@ def test_a_collection_is_told_apart_from_the_code_that_it_interrupted(
     async def body() -> None:
         with LoopMonitor(registry):
             collecting_s = await collect_for_a_stall()
-            async with asyncio.timeout(HANG_S):
-                while not held_by(registry):  # noqa: ASYNC110 - a thread counts
-                    await asyncio.sleep(HEARTBEAT_S)
+            await wait_on_loop(lambda: held_by(registry))
             held = held_by(registry)
 
         assert not [function for _, _, function in held if function == "innocent"]
@@ -89,7 +85,7 @@ def test_a_collection_is_told_apart_from_the_code_that_it_interrupted(
         gc.enable()
 
 
-def test_code_that_is_interrupted_by_a_short_collection_is_still_to_blame(
+def test_code_interrupted_by_a_short_collection_is_still_the_culprit(
     new_loop: NewLoop, registry: CollectorRegistry
 ) -> None:
     def compute_and_collect() -> None:
@@ -102,9 +98,7 @@ def test_code_that_is_interrupted_by_a_short_collection_is_still_to_blame(
         with LoopMonitor(registry):
             await asyncio.sleep(5 * HEARTBEAT_S)
             compute_and_collect()
-            async with asyncio.timeout(HANG_S):
-                while not held_by(registry):  # noqa: ASYNC110 - a thread counts
-                    await asyncio.sleep(HEARTBEAT_S)
+            await wait_on_loop(lambda: held_by(registry))
             assert [cause for cause, _, _ in held_by(registry)] == ["code"]
 
     with asyncio.Runner(loop_factory=new_loop) as runner:

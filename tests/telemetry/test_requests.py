@@ -119,7 +119,7 @@ def test_requests_count_by_the_template_of_their_route(
     assert site.active(route) == 0
 
 
-def test_starlette_alone_will_do(registry: CollectorRegistry) -> None:
+def test_requests_of_a_plain_starlette_app_are_counted(registry: CollectorRegistry) -> None:
     async def read(_: Request) -> PlainTextResponse:
         return PlainTextResponse("read")
 
@@ -130,7 +130,7 @@ def test_starlette_alone_will_do(registry: CollectorRegistry) -> None:
     assert site.counted("/m/x/{number}", "200") == 1
 
 
-def test_paths_that_nobody_serves_are_one_series(registry: CollectorRegistry) -> None:
+def test_paths_without_a_route_share_one_series(registry: CollectorRegistry) -> None:
     site = Site(fastapi_app(), registry)
 
     site.ask("/wp-login.php")
@@ -139,7 +139,7 @@ def test_paths_that_nobody_serves_are_one_series(registry: CollectorRegistry) ->
     assert site.counted("", "404") == 2
 
 
-def test_methods_that_somebody_invents_are_one_series(registry: CollectorRegistry) -> None:
+def test_unknown_methods_share_one_series(registry: CollectorRegistry) -> None:
     site = Site(fastapi_app(), registry)
 
     site.ask("/x/1", "BREW")
@@ -158,7 +158,7 @@ def test_a_crash_counts_as_the_500_that_the_client_gets(registry: CollectorRegis
     assert site.active("/crash") == 0
 
 
-def test_a_request_that_is_given_up_has_no_status_and_is_not_active(
+def test_a_cancelled_request_has_no_status_and_is_not_active(
     registry: CollectorRegistry,
 ) -> None:
     begun = asyncio.Event()
@@ -182,7 +182,7 @@ def test_a_request_that_is_given_up_has_no_status_and_is_not_active(
     assert site.active("") == 0
 
 
-def test_what_is_in_flight_has_its_route(registry: CollectorRegistry) -> None:
+def test_requests_in_flight_are_counted_by_their_route(registry: CollectorRegistry) -> None:
     app, begun, go_on = FastAPI(), asyncio.Event(), asyncio.Event()
 
     @app.get("/slow/{number}")
@@ -208,7 +208,7 @@ def test_what_is_in_flight_has_its_route(registry: CollectorRegistry) -> None:
     assert site.active("/slow/{number}") == 0
 
 
-def test_a_request_is_over_when_its_answer_is_whatever_the_app_does_then(
+def test_a_request_ends_with_its_answer_and_not_with_background_tasks(
     registry: CollectorRegistry,
 ) -> None:
     app, seen = FastAPI(), list[float | None]()
@@ -228,7 +228,7 @@ def test_a_request_is_over_when_its_answer_is_whatever_the_app_does_then(
     assert site.counted("/", "200") == 1
 
 
-def test_an_answer_in_parts_is_over_with_the_last(registry: CollectorRegistry) -> None:
+def test_a_streamed_answer_ends_with_its_last_part(registry: CollectorRegistry) -> None:
     seen = list[float | None]()
 
     async def parts() -> AsyncIterator[bytes]:

@@ -57,7 +57,7 @@ def test_each_culprit_has_its_own_seconds(monkeypatch: pytest.MonkeyPatch) -> No
     }
 
 
-def test_there_are_only_so_many_culprits_and_the_rest_is_one() -> None:
+def test_culprits_beyond_the_limit_share_one_series() -> None:
     metric = StallMetric()
 
     for number in range(2 * MAX_CULPRITS):
@@ -70,7 +70,7 @@ def test_there_are_only_so_many_culprits_and_the_rest_is_one() -> None:
     assert sum(found.values()) == 2 * MAX_CULPRITS + 1
 
 
-def test_a_name_that_is_no_text_does_not_spoil_the_metrics() -> None:
+def test_a_file_name_that_is_not_utf_8_does_not_break_the_metrics() -> None:
     metric = StallMetric()
     registry = CollectorRegistry()
     registry.register(metric.summary)

@@ -23,7 +23,7 @@ class Pool:
         }
 
 
-def test_threads_that_are_used_and_calls_that_wait_for_one_are_seen_from_another_thread(
+def test_used_threads_and_waiting_calls_are_read_from_another_thread(
     registry: CollectorRegistry,
 ) -> None:
     pool, go_on, running = Pool(registry), threading.Event(), threading.Semaphore(0)
@@ -53,7 +53,7 @@ def test_threads_that_are_used_and_calls_that_wait_for_one_are_seen_from_another
     assert idle == [{"used": 0, "total": 2, "waiting": 0}]
 
 
-def test_a_pool_that_changes_while_it_is_read_is_absent_and_not_idle(
+def test_a_pool_that_changes_during_a_read_is_absent_and_not_zero(
     registry: CollectorRegistry,
 ) -> None:
     limiter = create_autospec(anyio.CapacityLimiter, instance=True)

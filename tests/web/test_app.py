@@ -61,7 +61,7 @@ def _thaw() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_a_crash_is_a_problem_that_tells_no_secrets() -> None:
+def test_a_crash_is_answered_with_a_problem_without_details() -> None:
     answer = ask("GET", "/crash")
 
     assert answer.status_code == 500
@@ -82,7 +82,7 @@ def test_every_answer_has_the_id_by_which_the_logs_can_be_searched(path: str, st
     assert re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]+", answer.headers["X-Request-Id"])
 
 
-def test_the_garbage_collector_passes_over_what_lives_since_the_start() -> None:
+def test_objects_that_live_since_the_start_are_frozen_for_the_collector() -> None:
     assert ask("GET", "/frozen").json() > 10_000
 
 
@@ -102,5 +102,5 @@ def test_a_body_over_the_limit_is_refused(chunk: int) -> None:
     assert str(MAX_BODY_BYTES) in answer.json()["detail"]
 
 
-def test_a_body_that_nobody_reads_does_no_harm() -> None:
+def test_a_large_body_that_the_route_does_not_read_is_ignored() -> None:
     assert ask("GET", "/frozen", b" " * (MAX_BODY_BYTES + 1), chunk=1_000).status_code == 200

@@ -67,14 +67,14 @@ def test_a_callback_url_is_kept_as_it_is_written(url: str) -> None:
         "https://shop.example/".ljust(MAX_URL_LENGTH + 1, "x"),
     ],
 )
-def test_what_is_no_plain_url_is_refused(url: str) -> None:
+def test_a_callback_that_is_no_plain_url_is_refused(url: str) -> None:
     assert rules(url) == ["callback_url"]
 
 
 @pytest.mark.parametrize(
     "url", ["https://shop.example:65536/", "https://[1:2]/", "https://300.0.0.1/"]
 )
-def test_a_url_that_leads_nowhere_is_refused(url: str) -> None:
+def test_a_callback_url_with_an_invalid_address_is_refused(url: str) -> None:
     assert rules(url) == ["callback_address"]
 
 
@@ -82,12 +82,12 @@ def test_a_callback_url_is_text() -> None:
     assert rules(7) == ["string_type"]
 
 
-def test_an_order_is_a_spec_with_the_same_rules() -> None:
+def test_an_order_is_validated_as_a_spec() -> None:
     with pytest.raises(ValidationError, match="swap them"):
         ReportOrder.model_validate({**SPEC, "shipped_from": "1995-04-01"})
 
 
-def test_what_is_built_does_not_depend_on_who_is_told() -> None:
+def test_the_spec_does_not_depend_on_the_callback() -> None:
     specs = [order(url).spec for url in (None, "https://shop.example/")]
 
     assert specs == [ReportSpec.model_validate(SPEC)] * 2
@@ -99,7 +99,7 @@ PATTERN = ReportOrder.model_json_schema()["properties"]["callback_url"]["anyOf"]
 
 @settings(deadline=None, derandomize=True)
 @given(st.from_regex(PATTERN, fullmatch=True).filter(lambda url: not url.endswith("\n")))
-def test_what_the_schema_describes_is_accepted_and_can_be_allowed(url: str) -> None:
+def test_callback_urls_that_match_the_schema_are_accepted(url: str) -> None:
     """But for addresses that cannot be, which a pattern has no words for."""
     host = re.split("[/?]", url)[2]
 

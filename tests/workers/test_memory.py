@@ -10,7 +10,7 @@ from reports.dataset import ensure_dataset
 from reports.settings import ReportSettings
 from tests.shop import EVERYTHING, FINAL, FIXED, client_of, open_shop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.nightly, pytest.mark.timeout(1800)]
 
 #: Seconds. A guard against hanging: five times what the largest report takes on a busy machine.
 HANG_S = 900.0

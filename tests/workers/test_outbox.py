@@ -438,7 +438,7 @@ def test_a_try_that_was_superseded_neither_puts_an_event_off_nor_gives_it_up(
     leased_until: list[float] = []
 
     def answer_late(handler: Handler) -> None:
-        # As if the lease had run out, and somebody else had leased it.
+        # As if the lease had run out, and another process had leased it.
         records.hincrby(event_key(event_id), "tries", 1)
         leased_until.append(cast("float", records.zscore(OUTBOX_KEY, event_id)))
         status(code)(handler)
@@ -502,23 +502,23 @@ def test_the_number_of_pending_callbacks_is_exposed_and_absent_when_it_cannot_be
         return generate_latest(registry).decode()
 
     put(records, receiver, "0a1b", "0a1c")
-    nobody = TierSettings(redis_url=RedisDsn(f"redis://127.0.0.1:{free_port()}/0"))
+    unreachable = TierSettings(redis_url=RedisDsn(f"redis://127.0.0.1:{free_port()}/0"))
 
     assert "offloop_callbacks_pending 2.0" in exposed(tier)
-    assert "offloop_callbacks_pending" not in exposed(nobody)
+    assert "offloop_callbacks_pending" not in exposed(unreachable)
 
 
 def test_an_outbox_without_a_broker_says_so_and_goes_on(
     settings: TierSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nobody = settings.model_copy(
+    unreachable = settings.model_copy(
         update={"redis_url": RedisDsn(f"redis://127.0.0.1:{free_port()}/0")}
     )
 
     def complaints() -> int:
         return caplog.text.count("the outbox cannot be read")
 
-    with opened(nobody) as outbox:
+    with opened(unreachable) as outbox:
         keep_running(complaints, outbox)
         first = complaints()
         keep_running(lambda: complaints() > first, outbox)

@@ -237,5 +237,5 @@ def test_a_tier_that_knows_no_keys_takes_an_order_that_is_sent_again_for_another
     assert len(accepted) == jobs
     assert len(records.keys("job:*")) == jobs
     assert bool(records.keys("idempotency:*")) == knows_keys
-    # Whoever reads the ledger sees that they are the same order.
+    # The ledger shows that they are the same order.
     assert {read_record(records, each)["request_ref"] for each in accepted} == {"a-key"}

@@ -1,4 +1,4 @@
-"""Jobs without a message are found, and nobody else is disturbed."""
+"""The sweeper finds jobs without a message, and leaves all other jobs alone."""
 
 import asyncio
 
