@@ -8,7 +8,7 @@ SCALE ?= $(OFFLOOP_SCALE_FACTOR)
 FAULTS ?= 200
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench up down check test-fast test test-slow compose-test chaos benchmarks verdicts readme lock clean
+.PHONY: help setup bench live up down check test-fast test test-slow test-nightly compose-test chaos benchmarks verdicts readme lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -53,6 +53,10 @@ bench: export OFFLOOP_SCALE_FACTOR := $(SCALE)
 bench: setup ## Run both apps under identical load and give a verdict: SCALE=0.1
 	@$(BIN)/offloop bench
 
+live: export OFFLOOP_SCALE_FACTOR := $(SCALE)
+live: setup ## Watch a service stall: a page with both sides, and buttons
+	@$(BIN)/offloop live --open
+
 # --- the lab in containers: needs Docker with Compose, and Python ---
 
 up: ## Start everything in containers, wait until healthy, say where it is: WITHOUT=grafana
@@ -72,16 +76,22 @@ check: .venv/stamps/dev ## Lint, format, types, import rules, structure
 	$(BIN)/pytest -q tests/structure
 
 test-fast: .venv/stamps/dev setup ## Tests that start no stack (under a minute)
-	$(BIN)/pytest -q -m "not medium and not slow"
+	$(BIN)/pytest -q -m "not medium and not slow and not nightly"
 
 test: .venv/stamps/dev setup ## Fast and medium tests (under ten minutes)
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow and not nightly"
 
 test-slow: .venv/stamps/dev setup ## What takes minutes
 	$(BIN)/pytest -q -m slow
 
-compose-test: .venv/stamps/dev ## Start the containers for real and look at them (needs Docker)
-	OFFLOOP_COMPOSE_TEST=1 $(BIN)/pytest -q -rs -s -m slow tests/compose
+test-nightly: .venv/stamps/dev setup ## What takes hours: memory, 200 faults, every experiment, the suite again
+	$(BIN)/pytest -q -m nightly
+	$(BIN)/python -m tests.chaos --faults $(FAULTS)
+	$(BIN)/offloop bench --all
+	for again in 1 2 3; do $(BIN)/pytest -q -m "not slow and not nightly" || exit 1; done
+
+compose-test: .venv/stamps/dev ## Start the containers for real and look at them (needs Docker): WITHOUT=grafana
+	OFFLOOP_COMPOSE_TEST=1 OFFLOOP_COMPOSE_TEST_WITHOUT="$(WITHOUT)" $(BIN)/pytest -q -rs -s -m slow tests/compose
 
 chaos: .venv/stamps/dev setup ## Break the job tier: SEED= FAULTS=200 TIER=workers.fixed REDIS=/path/to/redis-server
 	@$(BIN)/python -m tests.chaos --faults $(FAULTS) $(if $(SEED),--seed $(SEED)) \
@@ -99,12 +109,12 @@ readme: .venv/stamps/dev ## Renew what is generated: README's tables, references
 
 lock: .venv/stamps/venv ## Pin the dependencies again
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml -o requirements/lab.lock
+	  --custom-compile-command 'make lock' pyproject.toml --extra lab -o requirements/lab.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml --group dev -c requirements/lab.lock \
+	  --custom-compile-command 'make lock' pyproject.toml --extra lab --group dev -c requirements/lab.lock \
 	  -o requirements/dev.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 \
-	  --custom-compile-command 'make lock' pyproject.toml --group workshop \
+	  --custom-compile-command 'make lock' pyproject.toml --extra lab --group workshop \
 	  -c requirements/lab.lock -o requirements/workshop.lock
 
 clean: ## Remove the environment, the data and the results

@@ -45,7 +45,7 @@ def main() -> int:
         stack.start(redis)
         site = Site(project_root(), stack.folder / "files", f"{redis.url}/0")
         service = api(Way("fixed", "benchmarks.accept_app:app", has_tier=True), site)
-        # Nobody works on the jobs, and refusing them is not what is to be measured.
+        # No slot works on the jobs, and the benchmark is not about refusing them.
         service = replace(service, env={**service.env, "OFFLOOP_QUEUE_LIMIT": str(10**9)})
         stack.start(service)
         script = stack.folder / "post.lua"

@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from offloop.bench.judging import Measured, another_block
-from offloop.bench.results import RUN_FILE, Run
 from offloop.measuring.expressions import Expression
+from offloop.measuring.judging import Measured, another_block
+from offloop.measuring.results import Run
+from offloop.measuring.run_folder import RUN_FILE
 from offloop.measuring.values import Block
 from offloop.measuring.verdicts import Expectation, judge
 from tests.bench.recorded import measured_again, recording

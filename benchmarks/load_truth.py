@@ -71,7 +71,7 @@ def by_arithmetic(case: Case) -> Percentiles | None:
     """Give the times of a server that catches up at once after each stall.
 
     A share `stall/every` of the requests is due in a stall and waits for its end, evenly between 0
-    and the whole stall; the others do not wait.
+    and the whole stall. All other requests do not wait.
     """
     steps = 100_000
     waits = (max(case.stall_s - case.every_s * step / steps, 0.0) * 1000 for step in range(steps))

@@ -142,7 +142,7 @@ class Planted(NamedTuple):
 
 
 def plant(new_loop: NewLoop, stalls: Iterable[tuple[str, float]]) -> list[Planted]:
-    """Hold a loop on which others wait, again and again.
+    """Hold a loop on which other tasks wait, again and again.
 
     Args:
         new_loop: Makes it.
@@ -196,7 +196,7 @@ class Healthy(NamedTuple):
 
 
 def leave_healthy(new_loop: NewLoop, seconds: float) -> Healthy:
-    """Keep a loop busy for `HEALTHY_SHARE` of the time, in pieces that nobody notices."""
+    """Keep a loop busy for `HEALTHY_SHARE` of the time, in pieces too short to be a stall."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_leave_healthy(seconds))
 

@@ -85,7 +85,7 @@ def _round() -> tuple[dict[str, float], dict[str, float]]:
         for name in services:
             stack.signal(name, signal.SIGSTOP)
         for name in _TURNS:
-            # Nobody else takes a share of the machine, not even with a heartbeat.
+            # Only this app runs. The other ones are stopped, and not even their heartbeats run.
             stack.signal(name, signal.SIGCONT)
             url = f"{services[name].url}/ping"
             rate, used = saturate(url, pids[name], seconds=1, connections=CONNECTIONS)

@@ -28,7 +28,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offloop.bench.results import RUN_FILE
+from offloop.measuring.run_folder import RUN_FILE
 from offloop.project import project_root
 
 #: Kept with the project: a figure without its raw data is a claim.

@@ -37,7 +37,7 @@ async def list_reports(
 
 @router.delete("/reports/{job_id}", responses=problems(404, 409))
 async def cancel_report(job_id: str, store: Store) -> QueuedJob:
-    """Cancel a job that nobody works on yet."""
+    """Cancel a queued job."""
     job = await store.cancel(job_id)
     if job is None:
         raise report_not_found(job_id)

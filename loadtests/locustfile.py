@@ -58,18 +58,18 @@ _ALL = Share(index=0, of=1)
 
 def add_arguments(parser: LocustArgumentParser) -> None:
     """Offer the knobs of the plan, on the command line and in the web UI."""
-    group = parser.add_argument_group("Plan", "What is sent, and for how long")
-    group.add_argument("--ping-rate", type=float, default=100.0, help="GET /ping per second")
-    group.add_argument(
+    # Not in a group of their own: Locust's web page shows no arguments of groups.
+    parser.add_argument("--ping-rate", type=float, default=100.0, help="GET /ping per second")
+    parser.add_argument(
         "--report-rate", type=float, default=0.8, help="POST /reports per second, of a year each"
     )
-    group.add_argument(
+    parser.add_argument(
         "--short-report-rate", type=float, default=0.0, help="The same, of a month each"
     )
-    group.add_argument("--duration", type=float, default=60.0, help="Seconds of sending")
-    group.add_argument("--drain", type=float, default=30.0, help="Seconds to wait for answers")
-    group.add_argument("--seed", type=int, default=7, help="Same seed, same schedule")
-    group.add_argument("--repeat", action="store_true", help="Again and again, until stopped")
+    parser.add_argument("--duration", type=float, default=60.0, help="Seconds of sending")
+    parser.add_argument("--drain", type=float, default=30.0, help="Seconds to wait for answers")
+    parser.add_argument("--seed", type=int, default=7, help="Same seed, same schedule")
+    parser.add_argument("--repeat", action="store_true", help="Again and again, until stopped")
 
 
 # Locust's hooks are not typed.
@@ -166,7 +166,7 @@ class Customers(OpenModelUser):
 class OneWalkEach(LoadTestShape):
     """One user in every process that sends, until all have sent their plan.
 
-    A second user in a process would send everything twice, and so nobody is asked for their number.
+    A second user in a process would send everything twice, so the number of users is no option.
     """
 
     senders = 0

@@ -75,8 +75,8 @@ def compose_command() -> Sequence[str]:
 def make_secret(file: Path = SECRET) -> None:
     """Make the password of Grafana's `admin`, unless it is there.
 
-    The file itself may be read by all, as Grafana, a user of its own in a container, has to; the
-    folder keeps others out.
+    Every user may read the file itself, because Grafana is a user of its own in its container. The
+    mode of the folder keeps all other users out.
     """
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     file.parent.chmod(0o700)
@@ -190,7 +190,7 @@ def up(without: Sequence[str] = ()) -> None:
 
 
 def _leaving_out(services: Sequence[str]) -> Sequence[str]:
-    """Return options that put services into a profile that nobody asks for."""
+    """Return options that put services into a profile that is never enabled."""
     lines = [f"  {name}: {{ profiles: [left-out] }}" for name in services]
     _LEFT_OUT.write_text("\n".join(["services:", *lines, ""]))
     return ("--file", "docker-compose.yml", "--file", str(_LEFT_OUT))

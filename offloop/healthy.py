@@ -7,7 +7,7 @@ Containers run it every few seconds, and so it imports almost nothing: with `-IS
 import socket
 import sys
 
-#: Seconds to wait for each step; whoever runs this gives up sooner.
+#: Seconds to wait for each step. The deadline of a container's health check is shorter.
 _TIMEOUT_S = 5.0
 
 _OK = b"200"
@@ -19,7 +19,7 @@ def main(port: int, path: str) -> int:
         connection.sendall(f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode())
         with connection.makefile("rb") as answer:
             status = answer.readline().split()
-            answer.read()  # else a server that has more to say logs that nobody listens
+            answer.read()  # else a server that has more to send logs a broken connection
     return 0 if status[1:2] == [_OK] else 1
 
 

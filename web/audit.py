@@ -1,7 +1,7 @@
 """The audit log: one line for each report ordered.
 
-This is what BackgroundTasks is for: work so light that nobody would miss the time, and so
-unimportant that nobody would miss the line if the process died before writing it.
+This is what BackgroundTasks is for: work that takes next to no time, and whose loss is acceptable
+if the process dies before the line is written.
 """
 
 import logging

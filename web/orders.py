@@ -12,7 +12,7 @@ from reports.spec import ReportSpec
 MAX_URL_LENGTH = 2_000
 
 #: An http or https URL in the characters of RFC 3986 alone, with neither user nor fragment.
-#: Strict, so that whoever reads it finds the same host in it.
+#: Strict, so that every URL parser finds the same host in it.
 _URL = re.compile(
     r"https?://([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?"
     r"([/?]([A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*)?"
@@ -57,7 +57,7 @@ class ReportOrder(ReportSpec):
 
     @property
     def spec(self) -> ReportSpec:
-        """What is to be built, whoever is told."""
+        """The report to build: the order without its callback."""
         return ReportSpec(
             shipped_from=self.shipped_from, shipped_to=self.shipped_to, format=self.format
         )

@@ -66,7 +66,7 @@ def standing_pool(
     """
     with _pool(executor, workers, pieces) as pool:
         try:
-            # A worker that waits for the others takes no second task: each gets one.
+            # A worker that waits for all other workers takes no second task: each gets one.
             for arrival in [pool.submit(_arrive) for _ in range(workers)]:
                 arrival.result()
             yield pool
@@ -94,7 +94,7 @@ def _pool(executor: protocol.Executor, workers: int, pieces: Mapping[Kind, Piece
 
 
 def _begin(pieces: Mapping[Kind, Piece], meeting: threading.Barrier) -> None:
-    # Ctrl-C in a terminal reaches all processes; the one that was started ends the others.
+    # Ctrl-C in a terminal reaches all processes. The parent handles it, and ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     hold(pieces)
     _meet_at(meeting)

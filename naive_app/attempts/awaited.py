@@ -1,7 +1,7 @@
 """The same work, awaited: another service builds the report, and this one only waits for it.
 
-People who moved to `async` for this are right: waiting is what it is good at. This is the control
-that shows that neither `async def` nor a long request is what stalls the others.
+People who moved to `async` for this are right: waiting is what it is good at. This attempt is the
+control: it shows that neither `async def` nor a long request stalls the other requests.
 """
 
 from fastapi import APIRouter, BackgroundTasks, Response

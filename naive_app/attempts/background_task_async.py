@@ -1,8 +1,8 @@
 """A `202` at once, and the work in a background task that is an `async def`.
 
-People try it because it comes with FastAPI, looks like a queue, and the code stays as it was. So
-does the stall: the task runs on the loop of the server. The order waits in the memory of one
-process and is gone with it, and nobody is told of a failure.
+People try it because it comes with FastAPI, looks like a queue, and the code stays as it was. It
+stalls the loop all the same: the task runs on the loop of the server. The order waits in the memory
+of one process and is lost with it, and the client is not told of a failure.
 """
 
 from uuid import uuid4

@@ -1,8 +1,8 @@
 """A `202` at once, and the work in a background task that is a plain `def`, so in a thread.
 
 People try it because it comes with FastAPI and looks like a queue. The order waits in the memory of
-one process and is gone with it, nobody is told of a failure, and the thread shares the GIL with
-the loop.
+one process and is lost with it, the client is not told of a failure, and the thread shares the GIL
+with the loop.
 """
 
 from uuid import uuid4

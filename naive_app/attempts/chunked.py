@@ -1,7 +1,7 @@
-"""The work in chunks, with `await asyncio.sleep(0)` after each, to let others have a turn.
+"""The work in chunks, with `await asyncio.sleep(0)` after each, to give other tasks a turn.
 
-People try it because it needs no thread, no process and no queue. What others wait for is one
-chunk for each turn instead of one report, and the work has to be written anew as a coroutine.
+People try it because it needs no thread, no process and no queue. At each turn of the loop, other
+requests wait for one chunk instead of one report. The work has to be rewritten as a coroutine.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def create_report(
     background: BackgroundTasks,
     response: Response,
 ) -> Job:
-    """Build the report in turns with others and answer with it."""
+    """Build the report in turns with other tasks and answer with it."""
     job_id = uuid4().hex
     accepted_at = now()
     async with engine.connect() as connection:
@@ -54,7 +54,7 @@ async def create_report(
 async def price_in_turns(
     lines: Sequence[LineRow], order: ReportOrder, target: Path
 ) -> ReportResult:
-    """Do as `price_and_publish` does, but let others have a turn after each chunk."""
+    """Do as `price_and_publish` does, but give other tasks a turn after each chunk."""
     pricing = PricingSummary()
     with published(target) as part:
         file = MeasuredFile(part)

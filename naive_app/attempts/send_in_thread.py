@@ -1,8 +1,8 @@
-"""`actor.send()` in a thread, because somebody has seen it block.
+"""`actor.send()` in a thread, because it blocks.
 
 People try it because it is the usual advice for blocking calls, and it frees the loop. An order is
-still recorded and sent in two steps, of which a crash leaves the first, and a broker that does not
-answer keeps one thread for each order.
+still recorded and sent in two steps, and a crash between them loses the message. While the broker
+does not answer, each order occupies one thread.
 """
 
 import asyncio

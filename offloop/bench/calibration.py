@@ -9,20 +9,19 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any, NamedTuple, Self
 
-from offloop.bench.asking import NoAnswerError, ask
 from offloop.bench.capacity import slots_serving
 from offloop.bench.experiment import Experiment, Load
-from offloop.bench.idle import cpu_seconds
 from offloop.bench.plans import block_plan
-from offloop.bench.queueing import drain_per_s
-from offloop.bench.rows import run_s
 from offloop.bench.scaling import scaled
-from offloop.bench.scraping import scrape
 from offloop.bench.stage import Setting
 from offloop.bench.streams import OrderStream, ReportOrder
 from offloop.load.following import read_outcome
 from offloop.load.generator import Generator
 from offloop.load.records import ReportRow
+from offloop.measuring.instruments.queue import drain_per_s
+from offloop.measuring.instruments.requests import run_s
+from offloop.measuring.scraping import scrape
+from offloop.stack.asking import NoAnswerError, ask
 from offloop.stack.service import Service
 
 #: Reports that are timed under load, at first and before every later block: one alone may be off by
@@ -289,21 +288,7 @@ def warm_up(api: Service, order: ReportOrder) -> None:
         NoAnswerError: a report was not built.
     """
     for _ in range(_ALONE):
-        _build(api, order)
-
-
-def alone_cpu_s(setting: Setting, order: ReportOrder) -> float:
-    """Return the CPU seconds that all processes of a stack take for one report, and nothing else.
-
-    The API's part is in it, and so are the requests of the one client that waits.
-
-    Raises:
-        NoAnswerError: it was not built.
-    """
-    before = cpu_seconds(setting.stack.pids())
-    _build(setting.api, order)
-    after = cpu_seconds(setting.stack.pids())
-    return sum(after.values()) - sum(before.values())
+        build_report(api, order)
 
 
 def _count_stalls(api: Service, expected: float) -> _Stalls:
@@ -328,7 +313,7 @@ def _time_alone(
     job: dict[str, Any] = {}
     for _ in range(_ALONE):
         time.sleep(pause_s)
-        body = _build(api, order)
+        body = build_report(api, order)
         job = json.loads(body)
         report = read_outcome(body).row("", 0.0, None)
         taken_s, digest = run_s(report), report.sha256
@@ -337,8 +322,12 @@ def _time_alone(
     return taken_s, job.get("queue"), digest
 
 
-def _build(api: Service, order: ReportOrder) -> bytes:
-    """Order a report, wait for it, and return its JSON."""
+def build_report(api: Service, order: ReportOrder) -> bytes:
+    """Order a report, wait for it, and return its JSON.
+
+    Raises:
+        NoAnswerError: it was not built.
+    """
     deadline = time.monotonic() + _TIMEOUT_S
     ordered = order.model_dump_json().encode()
     body = ask(api, f"{api.url}/reports", timeout_s=_TIMEOUT_S, body=ordered)

@@ -23,7 +23,7 @@ def utilisation(busy: Mapping[str, float], pools: Mapping[str, Pool]) -> float:
 
     Returns:
         Seconds of work for each second of a slot: above 1 a queue grows for ever, and infinite
-        where nobody serves a queue.
+        where no slot serves a queue.
     """
     return max(
         (_utilisation(sum(busy[queue] for queue in queues), queues, pools))

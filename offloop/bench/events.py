@@ -1,8 +1,8 @@
 """What is done to a stack while its load runs: tables of an experiment file, and their targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import chain
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
 
@@ -61,7 +61,7 @@ class Event(Table):
 
     @property
     def ends_the_api(self) -> bool:
-        """Whether nobody answers for a while: whoever asks is refused."""
+        """Whether the API is away for a while, so that connections are refused."""
         return self.what == API and self.do in {"kill", "restart"}
 
     @model_validator(mode="after")
@@ -100,19 +100,3 @@ class Event(Table):
 def slot_names(name: str, pool: Pool) -> tuple[str, ...]:
     """Return the names of a pool's slots, which are those of their processes."""
     return tuple(f"worker-{name}-{number + 1}" for number in range(pool.slots))
-
-
-class Happened(NamedTuple):
-    """An event that has happened.
-
-    Attributes:
-        id: Of the event.
-        what: The processes it was done to.
-        at_s: When, in seconds after second 0 of the load.
-        lasted_s: How long they were frozen or away; None where that has no meaning.
-    """
-
-    id: str
-    what: Sequence[str]
-    at_s: float
-    lasted_s: float | None

@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import BaseModel
+from offloop.measuring.results import Guilty
 
 #: A callee is named in place of its caller if it takes more than this share of the caller's time.
 _MOST = 0.75
@@ -24,29 +24,6 @@ _FRAME = re.compile(r"(?P<function>.+?) \((?P<file>.+):(?P<line>\d+)\)$")
 #: A comprehension or generator is a part of the function that it is written in, which has another
 #: name in each version of Python.
 _PART = re.compile(r"\.<locals>\.<(?:(?:list|set|dict)comp|genexpr)>$")
-
-
-class Guilty(BaseModel):
-    """A process that builds reports, the function that does it, and the hottest line."""
-
-    arm: str
-    process: str
-    #: The function that is named, the same for all processes that call it, and its line that was
-    #: seen most often.
-    file: str
-    function: str
-    line: int
-    #: Share of the building samples that pass through the function.
-    share: float
-    #: Share of the time in which it was building reports, with what it has forked: more than 1
-    #: where several build side by side.
-    building_share: float
-    #: The innermost line in `reports/` that was seen most often, in any function.
-    hottest_file: str
-    hottest_function: str
-    hottest_line: int
-    #: Share of the building samples.
-    hottest_share: float
 
 
 class Frame(NamedTuple):
@@ -257,6 +234,6 @@ def py_spy_command(pid: int, seconds: float, output: Path) -> tuple[str, ...]:
         *("py-spy", "record", "--pid", str(pid), "--duration", str(ceil(seconds))),
         *("--rate", "100", "--format", "raw", "--output", str(output)),
         # Without --idle a stall in a system call would not be seen at all; without
-        # --full-filenames nobody could tell whose file it is.
+        # --full-filenames files of the same name could not be told apart.
         *("--threads", "--idle", "--full-filenames", "--subprocesses"),
     )

@@ -1,7 +1,7 @@
 """Experiment files: one question, one TOML file in ``loadtests/experiments``."""
 
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeAlias
@@ -17,12 +17,11 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from offloop.bench import effects
 from offloop.bench.burst.experiment import BURST, BurstExperiment
 from offloop.bench.events import PARTS, Event
-from offloop.bench.observed import Scraping
 from offloop.bench.prediction import AnyPrediction
 from offloop.bench.question import ExperimentError, Known, Name, Question, check_terms
+from offloop.bench.scraping import Scraping
 from offloop.bench.story import terms_in
 from offloop.bench.streams import (
     ORDER,
@@ -37,7 +36,9 @@ from offloop.bench.table import ArmTable
 from offloop.bench.theory import FORMULAS, Need
 from offloop.load.arrivals import Constant, Poisson, Ramp, Spike, Step
 from offloop.measuring import catalogue
-from offloop.measuring.expressions import PSEUDO_ARMS, Expression
+from offloop.measuring.expressions import PSEUDO_ARMS, Expression, Term
+from offloop.measuring.instruments import effects, requests
+from offloop.measuring.measure import Kind, Measure
 from offloop.measuring.verdicts import Expectation
 from offloop.stack.catalog import TIERS, WAYS, WAYS_WITH_LIMIT
 from offloop.stack.pools import Pool
@@ -52,7 +53,7 @@ _KEYS_OF_ARRIVALS = {
 
 
 #: What one block decides.
-_EXTREMES = {catalogue.Kind.MAXIMUM, catalogue.Kind.MINIMUM}
+_EXTREMES = {Kind.MAXIMUM, Kind.MINIMUM}
 
 #: Where streams are in a file.
 _STREAMS = ("load", "streams")
@@ -236,15 +237,21 @@ class Experiment(Question):
 
     @property
     def judged_arms(self) -> tuple[str, ...]:
-        """The arms that are compared; the others are only shown."""
+        """The arms that are compared. All other arms are only shown."""
         compared = {"baseline", "naive", "fixed"} | self.expected_of
         return tuple(name for name in self.arms if name in compared)
 
-    @property
-    def looks_at_effects(self) -> bool:
-        """Whether an expectation is about the ledger or the files of an arm's reports."""
-        terms = (term for each in self.expect for term in Expression.parse(each.measure).terms)
-        return any(term.measure.startswith(effects.PREFIXES) for term in terms)
+    def looks_at(self, measures: Collection[Measure]) -> bool:
+        """Say whether an expectation, the story or the table is about one of these measures."""
+        return any(catalogue.measure_named(term.measure) in measures for term in self._terms())
+
+    def _terms(self) -> Iterator[Term]:
+        for expectation in self.expect:
+            yield from Expression.parse(expectation.measure).terms
+        for text in (self.story.gain, self.story.price, self.story.shown or ""):
+            yield from terms_in(text)
+        for column in self.table.columns if self.table else ():
+            yield from terms_in(column.cell or "")
 
     @property
     def cures(self) -> tuple[str, ...]:
@@ -317,7 +324,7 @@ class Experiment(Question):
     @model_validator(mode="after")
     def _knows_what_whole_files_are(self) -> Self:
         few = [name for name, stream in self.load.orders.items() if stream.count is not None]
-        if self.looks_at_effects and few:
+        if self.looks_at(effects.MEASURES) and few:
             raise ValueError(
                 f"load.streams.{few[0]} says `count`, so its report is not built before the load "
                 "begins, and nothing is known that its file could be compared with: say `rate`"
@@ -364,8 +371,8 @@ class Experiment(Question):
     def _judges_what_every_block_has(self) -> Self:
         if once := [name for name in self.judged_arms if self.arms[name].once]:
             raise ValueError(
-                f"arms.{once[0]}.once: an arm that is judged, or that others are judged beside, "
-                "runs in every block"
+                f"arms.{once[0]}.once: an arm that is judged, or that another arm is compared "
+                "with, runs in every block"
             )
         for evidence in self.evidence:
             if self.arms[evidence.arm].once:
@@ -456,24 +463,24 @@ class Experiment(Question):
         has_tier = self.arms[arm].has_tier
         events = [event.id for event in self.events if self.happens_in(arm, event)]
         for event in events:
-            yield from catalogue.names(event, catalogue.EVENTS)
+            yield from catalogue.names(event, requests.EVENTS)
         for stream in self.streams_of(arm):
-            yield from catalogue.names(stream, catalogue.REQUESTS)
+            yield from catalogue.names(stream, requests.REQUESTS)
             if stream not in self.load.orders:
                 for moment in (*events, *self.load.later):
                     for phase in ("before", "after"):
-                        yield from catalogue.names(f"{phase}:{moment}.{stream}", catalogue.REQUESTS)
+                        yield from catalogue.names(f"{phase}:{moment}.{stream}", requests.REQUESTS)
                 continue
             orders = self.load.orders[stream]
-            of_orders = (catalogue.ORDERS, *([catalogue.QUEUED_ORDERS] if has_tier else []))
+            of_orders = (catalogue.ORDERS, *([requests.QUEUED_ORDERS] if has_tier else []))
             yield from catalogue.names(stream, *of_orders)
             for event in events:
                 before = f"before:{event}.{stream}"
-                yield from catalogue.names(before, catalogue.REQUESTS, *of_orders)
+                yield from catalogue.names(before, requests.REQUESTS, *of_orders)
             if orders.retry_refused:
-                yield from catalogue.names(stream, catalogue.REFUSED_ORDERS)
+                yield from catalogue.names(stream, requests.REFUSED_ORDERS)
             if orders.repeat_after_s is not None:
-                yield from catalogue.names(again(stream), catalogue.REQUESTS)
+                yield from catalogue.names(again(stream), requests.REQUESTS)
 
     def happens_in(self, arm: str, event: Event) -> bool:
         """Whether an arm has what an event is done to, and work that reaches its step."""

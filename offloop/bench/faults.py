@@ -5,11 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Self
 
 from offloop.bench import scaling
-from offloop.bench.events import PARTS, Event, Happened
+from offloop.bench.events import PARTS, Event
 from offloop.bench.stage import Setting
+from offloop.measuring.instruments.instrument import Instrument
+from offloop.measuring.rows import Happened
 from offloop.stack.failpoints import Trap
 from offloop.stack.service import Service
 from offloop.stack.supervisor import GRACE_S
@@ -20,11 +21,11 @@ _SIGNALS = {"TERM": signal.SIGTERM, "KILL": signal.SIGKILL}
 _LOOK_S = 0.02
 
 
-class Faults:
+class Faults(Instrument):
     """What happens to one arm, each event in a thread of its own.
 
-    Use as a context manager around the load. Whatever is frozen or away then goes on, and is
-    started again, before it is left.
+    It is the last to be entered and the first to be left. Whatever is frozen or away then goes on,
+    and is started again, before it is left.
 
     Attributes:
         happened: What has happened, and when.
@@ -52,9 +53,6 @@ class Faults:
         self._aborted = False
         self._errors: list[Exception] = []
 
-    def __enter__(self) -> Self:
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -69,14 +67,8 @@ class Faults:
             for failed in self._errors:
                 raise failed
 
-    def begin(self, start_monotonic_s: float) -> None:
-        """Let them happen; called again, it does nothing.
-
-        Args:
-            start_monotonic_s: Second 0 of the load, on CLOCK_MONOTONIC.
-        """
-        if self._threads:
-            return
+    def began(self, start_monotonic_s: float) -> None:
+        """Let them happen."""
         ones: list[_Happening] = []
         for event in self._events:
             one = _Happening(
@@ -138,11 +130,11 @@ class _Happening:
     def _ends_processes(self) -> bool:
         return self.event.do in {"kill", "restart"}
 
-    def comes_after(self, others: "Iterable[_Happening]") -> None:
-        """Wait for those of others that end the same processes: they have to be there again."""
+    def comes_after(self, earlier: "Iterable[_Happening]") -> None:
+        """Wait for earlier ones that end the same processes: these have to run again first."""
         self._earlier += [
             other.ended
-            for other in others
+            for other in earlier
             if self._ends_processes
             and other._ends_processes  # noqa: SLF001 - one of ours
             and not set(self._names).isdisjoint(other._names)  # noqa: SLF001 - one of ours
@@ -199,7 +191,7 @@ class _Happening:
     def wait_for_the_end(self) -> None:
         """Return when what was begun is to end."""
         if self.event.for_s is not None:
-            # A pause is over with the load, at the latest; nobody would answer the lab meanwhile.
+            # A pause ends with the load at the latest: after it, the lab itself needs answers.
             self._over.wait(max(0.0, self._began_s + self.event.for_s - time.monotonic()))
         elif self.event.do == "kill":
             self._over.wait()

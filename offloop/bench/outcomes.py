@@ -3,12 +3,12 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from offloop.bench.asking import NoAnswerError, ask
-from offloop.bench.idle import wait_until_quiet
 from offloop.bench.stage import Setting
 from offloop.load.following import Outcome, read_outcome
 from offloop.load.log import RequestLog
 from offloop.load.records import ReportRow
+from offloop.stack.asking import NoAnswerError, ask
+from offloop.stack.idle import wait_until_quiet
 
 _TIMEOUT_S = 5.0
 

@@ -3,14 +3,6 @@
 from offloop.bench.burst.experiment import BurstExperiment
 from offloop.bench.experiment import AnyExperiment, Experiment
 
-#: Passes over all arms of a quick run, and the fewest that may be asked for.
-QUICK_BLOCKS = 2
-
-#: Runs of arms that are repeated because other programs disturbed them, and seconds to wait for a
-#: quiet machine, in one experiment at most. A busy machine gets no verdict, but that soon.
-QUICK_RERUNS = 3
-QUICK_WAITS_S = 20.0
-
 
 def with_longer_blocks(experiment: AnyExperiment) -> AnyExperiment:
     """Return an experiment with blocks as long as they have to be where there are only a few."""

@@ -1,66 +1,55 @@
-"""Reading the metrics of a service."""
+"""How an experiment file says that metrics are scraped."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping
+from typing import Self
 
-from prometheus_client.parser import text_string_to_metric_families
+from pydantic import Field, PositiveFloat, model_validator
 
-from offloop.bench.asking import NoAnswerError, ask
-from offloop.stack.service import Service
-from offloop.telemetry.windows import LONGEST_WINDOW_S
-
-#: The largest event loop lag of the window that is asked for.
-LARGEST_LAG = "offloop_loop_lag_max_seconds"
-
-#: Seconds; metrics are served from a thread of their own, so that even a stalled app answers.
-_TIMEOUT_S = 5.0
+from offloop.bench.question import ExperimentError
+from offloop.measuring.instruments.scrapes import Code, Schedule
+from offloop.tables import Table
+from offloop.telemetry.loop_monitor import STALL_THRESHOLD_S
 
 
-def scrape(service: Service) -> list[Mapping[str, float]]:
-    """Return every sample without labels that each process of a service exposes: name -> value.
+class Scraping(Table):
+    """How the metrics of an arm that builds reports are scraped meanwhile, as Prometheus would.
 
-    A process that takes another's place comes in the same place.
-
-    Raises:
-        NoAnswerError: a process did not answer.
+    Times are in stalls: how long a report holds the event loop of the naive arm, which is measured
+    at the start of the run.
     """
-    return [scrape_process(service, url) for url in service.metrics_urls]
 
+    interval_stalls: PositiveFloat
+    """Time between two scrapes."""
+    timeout_stalls: PositiveFloat
+    """Time after which a scrape is given up."""
+    guilty: Mapping[str, tuple[str, ...]] = Field(min_length=1)
+    """The code that is known to hold the loop: file = its functions."""
 
-def scrape_process(service: Service, url: str) -> Mapping[str, float]:
-    """Return what one of the processes exposes.
+    @model_validator(mode="after")
+    def _is_one_at_a_time(self) -> Self:
+        if self.timeout_stalls >= self.interval_stalls:
+            raise ValueError(
+                f"timeout_stalls is {self.timeout_stalls:g} and interval_stalls "
+                f"{self.interval_stalls:g}: a scrape is given up before the next one is due"
+            )
+        return self
 
-    Args:
-        service: Whose process it is, for the error.
-        url: Where its metrics are.
+    @property
+    def guilty_code(self) -> frozenset[Code]:
+        """The functions that are known to hold the loop, each with its file."""
+        return frozenset(
+            (file, function) for file, functions in self.guilty.items() for function in functions
+        )
 
-    Raises:
-        NoAnswerError: the process did not answer.
-    """
-    text = ask(service, url, timeout_s=_TIMEOUT_S).decode()
-    return {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-        if not sample.labels
-    }
+    def schedule(self, stall_s: float | None) -> Schedule:
+        """Return the times in seconds, for stalls that are this long.
 
-
-def worst_lag_s(service: Service, since_s: float) -> Sequence[float | None]:
-    """Return the largest event loop lag of each process of a service.
-
-    Args:
-        service: Whose loops.
-        since_s: Seconds that are looked back, 120 at most: what was before an arm is not its own.
-
-    Returns:
-        Seconds; None of a process that does not answer or has no loop monitor.
-    """
-    window_s = min(since_s, LONGEST_WINDOW_S)
-    found: list[float | None] = []
-    for url in service.metrics_urls:
-        lag_s = None
-        with suppress(NoAnswerError):
-            lag_s = scrape_process(service, f"{url}?window={window_s:.3f}").get(LARGEST_LAG)
-        found.append(lag_s)
-    return found
+        Raises:
+            ExperimentError: there are none.
+        """
+        if not stall_s:
+            raise ExperimentError(
+                "Metrics are scraped as often as a report holds the event loop, and none did for "
+                f"{STALL_THRESHOLD_S:g} s or more while it was measured. Order larger reports."
+            )
+        return Schedule(self.interval_stalls * stall_s, self.timeout_stalls * stall_s)

@@ -12,12 +12,12 @@ from redis import Redis, RedisError
 
 from offloop.bench.events import API, BROKER, Event
 from offloop.bench.experiment import Arm, Experiment
-from offloop.bench.idle import wait_until_empty
 from offloop.bench.question import ExperimentError
 from offloop.stack import catalog
 from offloop.stack.broker import REDIS_URL_VARIABLE, given_broker, without_password
 from offloop.stack.errors import StackError
 from offloop.stack.failpoints import FailpointServer
+from offloop.stack.idle import wait_until_empty
 from offloop.stack.pools import Pool
 from offloop.stack.ports import free_port
 from offloop.stack.redis import NAME as REDIS
@@ -125,7 +125,7 @@ def stage(experiment: Experiment, root: Path, logs: Path) -> Iterator[Mapping[st
             f"{REDIS_URL_VARIABLE} names. Unset it to use an embedded server."
         )
     staying = {name: arm for name, arm in experiment.arms.items() if not arm.once}
-    # The judged sides give their names to what they share with others.
+    # Naive and fixed come first, so that services they share with other arms are named after them.
     names = sorted(staying, key=lambda name: name not in {"naive", "fixed"})
     with ExitStack() as cleanup:
         for name in names:

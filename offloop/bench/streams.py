@@ -104,7 +104,7 @@ class OrderStream(Table):
             return self.rate
         if self.drain is not None:
             return self.drain * drain_per_s
-        assert self.utilisation is not None  # noqa: S101 - nobody asks where there is no rate
+        assert self.utilisation is not None  # noqa: S101 - only called for streams with a rate
         return self.utilisation / run_s
 
     def due_times(self, rate: float | None, duration_s: float, seed: str) -> list[float]:

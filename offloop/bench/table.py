@@ -7,10 +7,11 @@ can measure.
 from collections.abc import Collection, Sequence
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from offloop.bench.question import Name
 from offloop.bench.story import cell
+from offloop.measuring.results import FilledTable
 from offloop.measuring.values import Block
 from offloop.tables import Table
 
@@ -71,13 +72,6 @@ class ArmTable(Table):
                     f"the columns ask for {', '.join(sorted(asked)) or 'nothing'}"
                 )
         return self
-
-
-class FilledTable(BaseModel):
-    """What is shown: headings, and a row of as many cells for each arm, the first its name."""
-
-    headings: list[str]
-    rows: list[list[str]]
 
 
 def fill(table: ArmTable, blocks: Sequence[Block], disturbed: Collection[str] = ()) -> FilledTable:

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from statistics import mean
 
-from offloop.bench import effects
 from offloop.bench.capacity import utilisation
 from offloop.bench.events import Event
 from offloop.bench.experiment import Experiment
 from offloop.bench.streams import again
 from offloop.load.log import DISPATCH_LAG_LIMIT_MS
-from offloop.measuring.catalogue import Kind, measure_named, subject
+from offloop.measuring.catalogue import measure_named, subject
 from offloop.measuring.combining import in_block
 from offloop.measuring.expressions import Expression, Term, divided
-from offloop.measuring.noise import DISTURBED
+from offloop.measuring.instruments import effects
+from offloop.measuring.measure import Kind
 from offloop.measuring.values import NEVER, Block, Recorded
 from offloop.measuring.verdicts import Expectation, Judged, Op, check, judged
 from offloop.stack.servers import LOOK_S
@@ -96,13 +96,14 @@ def _may_be_overloaded(experiment: Experiment, arm: str) -> bool:
 def _has_to_happen(experiment: Experiment, arm: str, event: Event) -> bool:
     """Whether an arm could not be judged without an event.
 
-    One that waits for a step may come too late in an arm that takes long to start, which does not
-    matter where nobody looks at it. What is looked at in one of the two sides concerns the other.
-    Ledger and files are what every event leaves behind: undisturbed, they show nothing.
+    An event that waits for a step may come too late in an arm that takes long to start. This does
+    not matter where no judged measure is about the event. Naive and fixed are compared with each
+    other, so what is judged in one concerns both. The measures of ledger and files are about every
+    event: without it they show nothing.
     """
     sides = {"naive", "fixed"}
     looked_at = any(
-        event.id in re.split(r"[.:]", name) or name.startswith(effects.PREFIXES)
+        event.id in re.split(r"[.:]", name) or measure_named(name) in effects.MEASURES
         for each in (sides if arm in sides else {arm})
         for name in _judged_measures(experiment, each)
     )
@@ -245,7 +246,7 @@ def _enough_requests(offered: str, blocks: Sequence[Block]) -> Judged:
 def _reports_finished(
     experiment: Experiment, arm: str, stream: str, blocks: Sequence[Block]
 ) -> Judged:
-    # Whoever orders while an event has the API away is refused, which is no fault of the arm.
+    # An order that is sent while an event has the API away is refused. The arm is not to blame.
     away = any(
         event.ends_the_api and experiment.happens_in(arm, event) for event in experiment.events
     )
@@ -277,8 +278,8 @@ def _baseline_healthy(stream: str, blocks: Sequence[Block]) -> Judged:
 
 
 def _same_work(experiment: Experiment, blocks: Sequence[Block], digests: Digests) -> list[Judged]:
-    # By the line: where it is the question whether reports are finished, one arm may have finished
-    # others than the next.
+    # Per line: where the question is whether reports are finished, the two arms may have finished
+    # different reports.
     by_line = "naive.jobs.cpu_us_per_line / fixed.jobs.cpu_us_per_line"
     cpu = _value(by_line, blocks)
     return [
@@ -361,7 +362,7 @@ def _busy(
         names = (stream,) if orders.repeat_after_s is None else (stream, again(stream))
         offered = [naive.numbers.get(f"{name}.offered") for name in names]
         known = [number for number in offered if number is not None]
-        # Who orders while the API is away gets no report, and that took no time of anybody.
+        # An order that is sent while the API is away gets no report, and costs no time of the arm.
         run_ms = in_block(f"{away}{stream}.run_p50_ms", naive)
         queue = queues.get(stream) if arm.has_tier else ""
         if len(known) < len(offered) or run_ms is None or queue is None:
@@ -394,20 +395,6 @@ def _outlasts_timeout(experiment: Experiment, blocks: Sequence[Block]) -> list[J
             "longer; on a fast machine, `make bench SCALE=0.2` takes a larger data set",
         )
     ]
-
-
-def enough_quiet_blocks(judged_blocks: Sequence[int], planned: int) -> Judged:
-    """Check that as many blocks as were planned ran without being disturbed."""
-    return judged(
-        "undisturbed_blocks",
-        f"blocks in which less than {DISTURBED:.0%} of the machine was taken",
-        len(judged_blocks),
-        ">=",
-        planned,
-        "the machine was left to this run",
-        "what the host or other programs take is in every figure, more in one arm than in another; "
-        "a disturbed block is not judged",
-    )
 
 
 def _lowest(measure: str, blocks: Sequence[Block]) -> float | None:

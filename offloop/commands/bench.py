@@ -18,15 +18,20 @@ from offloop.bench.experiment import (
     find_experiments,
     load_experiment,
 )
-from offloop.bench.patience import MachineBusyError
+from offloop.bench.options import QUICK_BLOCKS, Options, Reporter
 from offloop.bench.question import BLOCKS, ExperimentError
-from offloop.bench.quick import QUICK_BLOCKS, judged_only, with_longer_blocks
-from offloop.bench.results import Run, RunFolder
-from offloop.bench.runner import ExperimentRun, Options, Reporter
+from offloop.bench.quick import judged_only, with_longer_blocks
+from offloop.bench.runner import ExperimentRun
 from offloop.commands.ending import explained
 from offloop.errors import ExitCode
 from offloop.machine import git, machine, versions
+from offloop.measuring.blocks import MachineBusyError
+from offloop.measuring.results import Run
+from offloop.measuring.run_folder import RunFolder
 from offloop.measuring.verdicts import Verdict, run_verdict
+from offloop.pages.junit import junit
+from offloop.pages.results_page import PAGE_FILE, results_page
+from offloop.pages.summary import summary
 from offloop.pages.terminal import Terminal, overview
 from offloop.project import project_root
 from offloop.stack.signals import held, interruptible
@@ -82,11 +87,30 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
             "or `stop` with exit code 3."
         ),
     ] = IfBusy.GO_ON,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show every measure of every arm.")
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print run.json to standard output, talk on stderr.")
     ] = False,
+    junit_file: Annotated[
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write the verdicts as JUnit XML, for CI."),
+    ] = None,
+    summary_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--summary",
+            metavar="FILE",
+            envvar="GITHUB_STEP_SUMMARY",
+            help="Append the verdicts to a Markdown file, for CI.",
+        ),
+    ] = None,
 ) -> None:
     """Run both sides of experiments under identical load and give a verdict.
+
+    Examples: `offloop bench`; `offloop bench loop_blocking --verbose`;
+    `offloop bench --all --quick`.
 
     Exit codes: 0 pass, 1 fail, 2 usage or tool error, 3 no verdict (the measurement was not
     valid, and says why), 130 interrupted. Results are in runs/latest.
@@ -114,14 +138,21 @@ def bench(  # noqa: PLR0913 - one parameter for each option of the command
         run_folder = RunFolder(root / "runs", run)
         where = str(run_folder.path.relative_to(root))
         try:
-            with Terminal(console, quick=look) as terminal:
+            with Terminal(console, quick=look, verbose=verbose) as terminal:
                 _run_all(experiments, options, root, run_folder, run, terminal)
         except KeyboardInterrupt:
             console.print(f"What was measured so far is in {where}, marked as interrupted.")
             raise
         except MachineBusyError as error:
             console.print(f"No verdict: {error} What was measured so far is in {where}.")
+        page = run_folder.path / PAGE_FILE
+        page.write_text(results_page(run, run_folder.path, root), encoding="utf-8")
         overview(console, run, where)
+        if junit_file is not None:
+            junit_file.write_text(junit(run), encoding="utf-8")
+        if summary_file is not None:
+            with summary_file.open("a", encoding="utf-8") as file:
+                file.write(summary(run))
         if json:
             typer.echo(run.model_dump_json(indent=2))
     raise typer.Exit(_EXIT_CODES[run.verdict])
@@ -188,7 +219,10 @@ def _prepared(
 
 
 def list_experiments() -> None:
-    """List the experiments."""
+    """List the experiments.
+
+    Example: `offloop list`.
+    """
     with explained():
         folder = project_root() / "loadtests" / "experiments"
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)

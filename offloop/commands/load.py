@@ -79,7 +79,11 @@ def load(  # noqa: PLR0913 - one parameter for each option of the command
         float, typer.Option(min=0.0, help="Seconds to wait for answers at the end.")
     ] = 10.0,
 ) -> None:
-    """Send requests when they are due, whatever the server does, and time them from then."""
+    """Send requests when they are due, whatever the server does, and time them from then.
+
+    Examples: `offloop load http://127.0.0.1:8000 --rate 200 --duration 10 --out load`;
+    `offloop load URL --request "POST /orders" --body '{"item": 1}' --arrivals ramp --out load`.
+    """
     errors = Console(stderr=True)
     with explained():
         try:

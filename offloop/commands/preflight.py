@@ -1,4 +1,4 @@
-"""`offloop preflight`: what this machine can show, and what each lack means."""
+"""`offloop preflight`: what this machine can measure, and what is missing."""
 
 import os
 import platform
@@ -69,7 +69,7 @@ def _system() -> Finding:
         "Darwin": "evidence needs sudo, and what reads /proc is left out",
         "Windows": "use WSL2 or the dev container: the lab needs process groups and niceness",
     }
-    lack = lacks.get(system, "nobody has tried the lab here")
+    lack = lacks.get(system, "the lab has not been tried on this system")
     return Finding("system", f"{platform.platform()}, Python {platform.python_version()}", lack,
                    needed=system == "Windows")  # fmt: skip
 
@@ -133,11 +133,14 @@ def _priorities() -> Finding:
 
 
 def preflight() -> None:
-    """Say what this machine can show, and what each lack means."""
+    """Check what this machine can measure, and what is missing.
+
+    Example: `offloop preflight`.
+    """
     findings = look()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("", "found", "what that means"):
-        # Paths are folded: half a path helps nobody.
+        # Paths are folded, not cut: half a path is useless.
         table.add_column(heading, overflow="fold")
     for finding in findings:
         meaning = "[green]ok[/green]" if finding.lack is None else escape(finding.lack)

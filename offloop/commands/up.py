@@ -24,7 +24,7 @@ from offloop.stack.broker import given_broker
 from offloop.stack.errors import StackError
 from offloop.stack.keeper import Keeper
 from offloop.stack.pools import STANDARD_POOLS, Pool
-from offloop.stack.ports import free_port
+from offloop.stack.ports import free_port, this_or_free_port
 from offloop.stack.service import Service
 from offloop.stack.supervisor import Stack
 
@@ -46,6 +46,10 @@ class Side(StrEnum):
     BOTH = "both"
 
 
+#: The ports of the apps, as in docker-compose.yml; others where these are taken.
+_PORTS = {Side.NAIVE: 8001, Side.FIXED: 8002}
+
+
 def up(
     side: Annotated[Side, typer.Argument(help="Which of the two apps.")] = Side.BOTH,
     *,
@@ -60,6 +64,8 @@ def up(
     ] = None,
 ) -> None:
     """Run the apps without containers until Ctrl-C; what dies is started again.
+
+    Examples: `offloop up`; `offloop up fixed --slots long=2`.
 
     Prints where everything is and what to try, and writes it to .offloop/up.json, and for
     Prometheus to .offloop/targets. Jobs and finished reports are kept in .offloop/up from one time
@@ -134,7 +140,8 @@ def _services(
     files = folder / "files"
     services: list[Service] = []
     if side is not Side.FIXED:
-        services.append(catalog.api(naive, catalog.Site(root, files, None)))
+        port = this_or_free_port(_PORTS[Side.NAIVE])
+        services.append(catalog.api(naive, catalog.Site(root, files, None), port=port))
     if side is not Side.NAIVE:
         redis_url = given_broker()
         if redis_url is None:
@@ -142,7 +149,7 @@ def _services(
             services.append(broker)
             redis_url = f"{broker.url}/0"
         site = catalog.Site(root, files, redis_url)
-        services.append(catalog.api(fixed, site))
+        services.append(catalog.api(fixed, site, port=this_or_free_port(_PORTS[Side.FIXED])))
         services += catalog.workers(pools, catalog.STANDARD_TIER, site)
         services.append(catalog.housekeeping(site))
     return tuple(services)
@@ -173,6 +180,11 @@ def _show(console: Console, services: Sequence[Service], logs: Path) -> None:
     for service in services:
         table.add_row(service.name, service.url or "", service.metrics_url or "")
     console.print(table)
+    for service in services:
+        wanted = next((port for side, port in _PORTS.items() if side == service.name), None)
+        if wanted is not None and not (service.url or "").endswith(f":{wanted}"):
+            console.print(f"Port {wanted} is taken, so {service.name} listens on another one.")
+    _show_stall(console, services)
     console.print("Try, in another terminal:")
     for service in services:
         for command in _to_try(service):
@@ -180,12 +192,35 @@ def _show(console: Console, services: Sequence[Service], logs: Path) -> None:
     console.print(f"Logs are in {logs}. Ctrl-C stops everything.", highlight=False)
 
 
+def _show_stall(console: Console, services: Sequence[Service]) -> None:
+    """Print the pair of commands that makes the stall visible."""
+    apps = [service for service in services if service.name in _PORTS]
+    console.print(
+        "See it stall: run the first command, then the second in another terminal. A ping takes a "
+        "millisecond; while naive builds the report, one takes as long as the report."
+    )
+    for service in apps:
+        console.print(f"  {ping_loop(service)}", highlight=False, soft_wrap=True)
+        console.print(f"  {_order(service, 'long')}", highlight=False, soft_wrap=True)
+
+
+def ping_loop(service: Service) -> str:
+    """Return a command that pings an app ten times a second, and prints how long each took."""
+    return (
+        f"while sleep 0.1; do curl -so /dev/null -w '{service.name} %{{time_total}} s\\n' "
+        f"{service.url}/ping; done"
+    )
+
+
+def _order(service: Service, queue: str) -> str:
+    return (
+        f"curl -i {service.url}/reports -H 'Content-Type: application/json' -d '{_ORDERS[queue]}'"
+    )
+
+
 def _to_try(service: Service) -> Sequence[str]:
     """Return what a person may do with a service, as commands."""
-    orders = {
-        queue: f"curl -i {service.url}/reports -H 'Content-Type: application/json' -d '{order}'"
-        for queue, order in _ORDERS.items()
-    }
+    orders = {queue: _order(service, queue) for queue in _ORDERS}
     match service.name:
         case Side.NAIVE:
             return orders["long"], f"curl -i {service.url}/ping"

@@ -60,7 +60,7 @@ class Alarm:
             os.close(self._timer)
 
     def sleep_until(self, moment_s: float) -> None:
-        """Let others run until `moment_s`; return at once if it has passed."""
+        """Let other greenlets run until `moment_s`; return at once if it has passed."""
         if self._timer is None:
             gevent.sleep(max(moment_s - monotonic(), 0.0))
         elif moment_s > monotonic():

@@ -1,8 +1,8 @@
 """When requests are due: seeded schedules as pure functions.
 
 A schedule is an ascending list of seconds since the start, all within `[0, duration_s)`. The same
-arguments always give the same schedule. `constant` is evenly spaced; the others are Poisson
-processes, because independent customers do not queue up to be evenly spaced.
+arguments always give the same schedule. `constant` is evenly spaced. All other shapes are Poisson
+processes, because independent customers do not arrive at even intervals.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -83,7 +83,7 @@ def reason(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-#: Whose idle connections: those to a server that one client keeps, or that anybody may take.
+#: The key of idle connections: the server, and the client that keeps them (None: shared by all).
 _Owner = tuple[Origin, str | None]
 
 
@@ -118,7 +118,7 @@ class Connections:
             origin: The server.
             method: Of the request.
             request: As it is sent.
-            client: Who sends it, on a connection that nobody else uses; None for anybody.
+            client: Sends it, on a connection of its own; None for a shared connection.
 
         Raises:
             OSError: The connection could not be made, or broke.

@@ -143,13 +143,13 @@ class _Keys:
 
 
 class _Clients:
-    """Who sends which request of a stream that has clients."""
+    """Assigns the requests of a stream to its clients, in turn."""
 
     def __init__(self) -> None:
         self._turns: Counter[str] = Counter()
 
     def next(self, stream: Stream) -> str | None:
-        """Return who sends the next request; None for anybody."""
+        """Return the client that sends the next request; None if the stream has no clients."""
         if stream.clients is None:
             return None
         self._turns[stream.name] += 1

@@ -35,14 +35,14 @@ class PipedUser(OpenModelUser):
 
     #: Each stream of a plan names its own server; Locust insists on one.
     host = "http://127.0.0.1"
-    #: Nobody looks at Locust's figures here, and they cost processor time.
+    #: Locust's own statistics are not used here, and they cost processor time.
     statistics = False
     jobs: ClassVar["Queue[Job]"] = Queue()
     events: ClassVar[TextIO]
 
     @task
     def run_jobs(self) -> None:
-        """Run every job that comes; one that cannot be run is told of and does not end the rest."""
+        """Run every job that comes. One that cannot be run is reported, and the next one is run."""
         for job in self.jobs:
             try:
                 done = self._run(job)
@@ -76,7 +76,7 @@ def main() -> None:
     PipedUser.tell(Ready())
     for line in FileObject(sys.stdin.fileno(), "rb"):
         PipedUser.jobs.put(Job.model_validate_json(line))
-    # At once, also in the middle of a plan: nobody is left to want its figures.
+    # At once, also in the middle of a plan: the lab, which reads the results, has ended.
     os._exit(0)
 
 

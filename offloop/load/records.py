@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -84,6 +85,13 @@ class RefusalRow(NamedTuple):
     done_s: float
     retry_after_s: int
     again_s: float | None
+
+
+def seconds_between(begin: str | None, end: str | None) -> float | None:
+    """Return the seconds between two of the server's own times; None unless both are known."""
+    if not (begin and end):
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds()
 
 
 def write_rows(path: Path, header: Iterable[str], rows: Iterable[tuple[object, ...]]) -> None:

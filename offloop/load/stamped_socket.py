@@ -45,7 +45,7 @@ class StampedSocket(gevent.socket.socket):  # type: ignore[misc] # gevent is not
         for level, kind, value in ancillary:
             if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                 seconds, nanoseconds = _TIMESPEC.unpack(value)
-                # The stamp is on CLOCK_REALTIME; how long ago it is, is the same on every clock
-                # unless somebody sets that one just now.
+                # The stamp is on CLOCK_REALTIME. Its age is the same on every clock, unless
+                # CLOCK_REALTIME is set in between.
                 self.received_s = now_s - max(time() - (seconds + nanoseconds * 1e-9), 0.0)
         return data

@@ -12,7 +12,8 @@ from itertools import accumulate
 from math import ceil
 
 from offloop.load.percentiles import RANK_DECIMALS
-from offloop.measuring.catalogue import Kind, Measure, measure_named, sample_name
+from offloop.measuring.catalogue import measure_named, sample_name
+from offloop.measuring.measure import Kind, Measure
 from offloop.measuring.values import NEVER, Recorded
 
 Weights = Sequence[int]

@@ -15,16 +15,13 @@ from statistics import median
 from offloop.measuring.catalogue import measure_named
 from offloop.measuring.combining import Combined, Weights, combined, in_block
 from offloop.measuring.intervals import RESAMPLES, Interval, bootstrap
-from offloop.measuring.values import Block, Recorded
+from offloop.measuring.values import SECOND, Block, Recorded
 
 #: Pseudo-arms: what theory says, what was measured before the load, and what was set.
 PREDICTED, CALIBRATED, CONFIGURED = "predicted", "calibrated", "configured"
 
 #: All of them.
 PSEUDO_ARMS = (PREDICTED, CALIBRATED, CONFIGURED)
-
-#: What samples begin with that are of one second of the load.
-_SECOND = "second:"
 
 
 @dataclass(frozen=True)
@@ -166,23 +163,18 @@ def _value_of(sides: Sequence[Combined]) -> Callable[[Weights], float | None]:
     return value
 
 
-def second_of(number: int, stream: str) -> str:
-    """Return the subject of what a stream had in one second of the load, from 0."""
-    return f"{_SECOND}{number}.{stream}"
-
-
 def _seconds(block: Block, arms: frozenset[str]) -> Iterator[Block]:
     """Yield the whole seconds that all of these arms have, as if each had been a block."""
     numbers = [
         {
-            name.removeprefix(_SECOND).partition(".")[0]
+            name.removeprefix(SECOND).partition(".")[0]
             for name in block[arm].samples
-            if name.startswith(_SECOND)
+            if name.startswith(SECOND)
         }
         for arm in sorted(arms)
     ]
     for number in sorted(set.intersection(*numbers), key=int):
-        begin = f"{_SECOND}{number}."
+        begin = f"{SECOND}{number}."
         yield {
             arm: Recorded(
                 samples={

@@ -6,7 +6,10 @@ from types import MappingProxyType
 
 from offloop.load.log import NEVER
 
-__all__ = ["NEVER", "Block", "Recorded", "Sample", "sample"]
+__all__ = ["NEVER", "SECOND", "Block", "Recorded", "Sample", "merged", "sample", "second_of"]
+
+#: What the subjects begin with that are of one second of the load.
+SECOND = "second:"
 
 #: Ascending times, `NEVER` included.
 Sample = tuple[float, ...]
@@ -25,6 +28,11 @@ class Recorded:
     numbers: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     samples: Mapping[str, Sample] = field(default_factory=lambda: MappingProxyType({}))
 
+    @classmethod
+    def of(cls, numbers: Mapping[str, float | None]) -> "Recorded":
+        """Keep the numbers that are known."""
+        return cls({name: value for name, value in numbers.items() if value is not None})
+
     def with_number(self, name: str, value: float) -> "Recorded":
         """Return the same with one more number."""
         return Recorded({**self.numbers, name: value}, self.samples)
@@ -37,3 +45,18 @@ Block = Mapping[str, Recorded]
 def sample(times: Iterable[float]) -> Sample:
     """Return times as a sample."""
     return tuple(sorted(times))
+
+
+def merged(parts: Iterable[Recorded]) -> Recorded:
+    """Put together what several instruments recorded."""
+    numbers: dict[str, float] = {}
+    samples: dict[str, Sample] = {}
+    for part in parts:
+        numbers |= part.numbers
+        samples |= part.samples
+    return Recorded(numbers, samples)
+
+
+def second_of(number: int, stream: str) -> str:
+    """Return the subject of what a stream had in one second of the load, from 0."""
+    return f"{SECOND}{number}.{stream}"

@@ -2,7 +2,7 @@
 
 from math import isinf
 
-from offloop.measuring.catalogue import Kind, Measure, Unit
+from offloop.measuring.measure import Kind, Measure, Unit
 
 #: Stands for what never came.
 NEVER_SAID = "never"

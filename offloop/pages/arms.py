@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from math import inf
 
-from offloop.bench.results import Detail, ExperimentResult
 from offloop.measuring import catalogue
-from offloop.measuring.catalogue import Measure
 from offloop.measuring.expressions import PSEUDO_ARMS
+from offloop.measuring.instruments import effects, queue, requests, scrapes
+from offloop.measuring.measure import Measure
+from offloop.measuring.results import Detail, ExperimentResult
 from offloop.measuring.verdicts import Status
 from offloop.measuring.wording import cell_said
 
@@ -64,27 +65,27 @@ def _all_rows(result: ExperimentResult) -> Iterator[tuple[str, str, Measure]]:
     orders = {name: stream for name, stream in streams.items() if "order" in stream}
     for name in streams:
         if name not in orders:
-            yield from _of(name, f"{name} ", catalogue.REQUESTS)
+            yield from _of(name, f"{name} ", requests.REQUESTS)
             yield from _of_phases(name, result)
     for name in result.load.get("work", []):
         yield from _of(name, f"{name} ", catalogue.WORK)
     yield from _named(catalogue.POOL)
     yield from _named(catalogue.API)
-    yield from _named(catalogue.SCRAPES)
+    yield from _named(scrapes.MEASURES)
     for name, stream in orders.items():
         yield f"{name}.offered", f"{name} ordered", catalogue.measure_named("offered")
         yield f"{name}.failed", f"{name} failed", catalogue.measure_named("failed")
         if stream.get("retry_refused"):
-            yield from _of(name, f"{name} ", catalogue.REFUSED_ORDERS)
-        yield from _of(name, f"{name} ", catalogue.QUEUED_ORDERS)
+            yield from _of(name, f"{name} ", requests.REFUSED_ORDERS)
+        yield from _of(name, f"{name} ", requests.QUEUED_ORDERS)
         yield from _of(name, f"{name} ", catalogue.ORDERS)
     for event in dict.fromkeys(event.id for event in result.events):
-        for measure in catalogue.EVENTS:
+        for measure in requests.EVENTS:
             if measure.shown:
                 yield f"{event}.{measure.name}", f"{measure.heading}: {event}", measure
-    yield from _named(catalogue.EFFECTS)
+    yield from _named(effects.MEASURES)
     if result.load.get("overload"):
-        yield from _named(catalogue.QUEUE)
+        yield from _named(queue.MEASURES)
     yield from _named(catalogue.STACK)
 
 
@@ -103,7 +104,7 @@ def _named(group: tuple[Measure, ...]) -> Iterator[tuple[str, str, Measure]]:
 def _of_phases(stream: str, result: ExperimentResult) -> Iterator[tuple[str, str, Measure]]:
     later = [name for name, each in result.load.get("streams", {}).items() if each.get("from_s")]
     phased = ("offered", "failed", "p99_ms", "max_ms")
-    group = tuple(measure for measure in catalogue.REQUESTS if measure.name in phased)
+    group = tuple(measure for measure in requests.REQUESTS if measure.name in phased)
     for moment in dict.fromkeys([*(event.id for event in result.events), *later]):
         for phase in ("before", "after"):
             for name, heading, measure in _of(f"{phase}:{moment}.{stream}", f"{stream} ", group):

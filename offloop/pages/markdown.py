@@ -9,17 +9,25 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 
 from pydantic import ValidationError
 
 from offloop.bench.experiment import experiment_files, load_experiment
-from offloop.bench.results import RUN_FILE, Run
-from offloop.measuring.catalogue import GROUPS, Kind
+from offloop.measuring.catalogue import GROUPS
+from offloop.measuring.instruments.requests import HARMED_MS
+from offloop.measuring.judging import conditions
+from offloop.measuring.measure import Kind
+from offloop.measuring.results import Run
+from offloop.measuring.run_folder import RUN_FILE
 from offloop.measuring.verdicts import Verdict
-from offloop.pages.table import shown
+from offloop.pages.arms import blocks_said, rows
+from offloop.pages.charts.timeline import timeline
+from offloop.pages.raw import Raw
 from offloop.project import project_root
 
 _RESULT = re.compile(r"(<!-- result: (?P<slug>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_HEADLINE = re.compile(r"(<!-- headline: (?P<slug>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _MEASURES = re.compile(r"(<!-- measures -->\n).*?(<!-- end -->)", re.DOTALL)
 _EXPERIMENTS = re.compile(r"(<!-- experiments -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -34,12 +42,26 @@ _COMBINED = {
     Kind.LEVEL: "median",
 }
 
+#: The arms of the README's table, and its rows: the heading of a measure -> in words.
+_SHOWN_ARMS = ("baseline", "naive", "fixed", "same_priority")
+_SHOWN_ROWS = {
+    "bystander p99": "the slowest ping in a hundred (p99)",
+    "report ready p95, as clients saw it": "report ready after (p95)",
+    "processes": "price: processes",
+    "memory": "price: memory",
+}
+
+#: The two sides of the README's picture.
+_SIDES = ("naive", "fixed")
+
+_NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+
 #: Of how many of the last runs it is said how many passed.
 LAST_RUNS = 10
 
 
 def experiment(run: Run, slug: str, earlier: Sequence[Run] = ()) -> str:
-    """Render one experiment of a run: the arms, the verdict in words, and the machine.
+    """Render one experiment of a run in a few rows: what clients wait, the price, the verdict.
 
     Args:
         run: The run that is shown.
@@ -47,21 +69,63 @@ def experiment(run: Run, slug: str, earlier: Sequence[Run] = ()) -> str:
         earlier: The last runs that had it, this one included.
     """
     result = run.experiments[slug]
-    found = shown(result)
+    arms = [arm for arm in _SHOWN_ARMS if arm in result.arms]
+    cells = dict(rows(result))
+    every = list(result.arms)
     machine = run.machine
-    table = [
-        f"| {' | '.join(found.headings)} |",
-        f"| --- |{(' ---: |' if found.figures else ' --- |') * (len(found.headings) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in found.rows),
-    ]
-    verdict = f"**{result.verdict.value}**: {result.gain} {result.price}"
     passed = [each.experiments[slug].verdict for each in earlier].count(Verdict.PASS)
     runs = f" Of the last runs, {passed} of {len(earlier)} passed." if earlier else ""
-    where = (
-        f"<sub>{machine['processor']}, {machine['cores']} cores, Python {machine['python']}, "
-        f"{run.started_at:%Y-%m-%d}, {run.wall_s:.0f} s.{runs}</sub>"
+    return "\n".join(
+        [
+            f"| {blocks_said(result)} | {' | '.join(arms)} |",
+            f"| --- |{' ---: |' * len(arms)}",
+            *(
+                f"| {said} | {' | '.join(cells[heading][every.index(arm)] for arm in arms)} |"
+                for heading, said in _SHOWN_ROWS.items()
+                if heading in cells
+            ),
+            "",
+            f"**{result.verdict.value}**: {result.gain} {result.price}",
+            "",
+            (
+                f"<sub>{machine.processor}, {machine.cores} cores, Python {machine.python}, "
+                f"{run.started_at:%Y-%m-%d}, {run.wall_s:.0f} s.{runs}</sub>"
+            ),
+        ]
     )
-    return "\n".join([*table, "", verdict, "", where])
+
+
+def headline(run: Run, slug: str, folder: Path, root: Path) -> str:
+    """Render what a run shows in one sentence, and its picture, which is drawn into ``docs/img``.
+
+    Args:
+        run: The run.
+        slug: The experiment, which has plain requests and one stream of reports.
+        folder: Of the run.
+        root: The checkout.
+    """
+    result = run.experiments[slug]
+    stream = next(name for name, each in result.load["streams"].items() if "request" in each)
+    calibrated = [each for block in result.calibrations for each in block.values()]
+    run_s = median(each.run_s for each in calibrated)
+    harmed = {arm: result.arms[arm].get(f"{stream}.harmed_share") or 0.0 for arm in _SIDES}
+    lanes = Raw(folder, slug, result).lanes()
+    chart = timeline({arm: lanes[arm] for arm in _SIDES if arm in lanes})
+    picture = root / "docs" / "img" / f"{slug}.svg"
+    picture.parent.mkdir(exist_ok=True)
+    picture.write_text(chart.svg(standalone=True) + "\n", encoding="utf-8")
+    return (
+        f"**One {run_s:.1f} s report made {_share(harmed['naive'])} wait. With a worker: "
+        f"{_share(harmed['fixed'])}.** ({conditions(result)}; a ping waits if it takes more than "
+        f"{HARMED_MS:g} ms.)\n\n![{chart.says}](docs/img/{slug}.svg)"
+    )
+
+
+def _share(share: float) -> str:
+    """Say a share of pings in words."""
+    if share == 0:
+        return "none"
+    return f"one ping in {_NUMBERS.get(round(1 / share), f'{1 / share:,.0f}')}"
 
 
 def runs_of(folder: Path, slug: str) -> list[Run]:
@@ -84,30 +148,30 @@ def runs_of(folder: Path, slug: str) -> list[Run]:
 
 def experiments(folder: Path) -> str:
     """Render the table of all experiments of a folder, each with a link to its page."""
-    rows = ["| experiment | shows that | the rule |", "| --- | --- | --- |"]
+    lines = ["| experiment | shows that | the rule |", "| --- | --- | --- |"]
     for slug, path in experiment_files(folder).items():
         found = load_experiment(path)
-        rows.append(f"| [`{slug}`](docs/experiments/{slug}.md) | {found.title} | {found.rule} |")
-    return "\n".join(rows)
+        lines.append(f"| [`{slug}`](docs/experiments/{slug}.md) | {found.title} | {found.rule} |")
+    return "\n".join(lines)
 
 
 def measures() -> str:
     """Render the catalogue of measures, a table for each kind of subject."""
     parts = []
     for subject, group in GROUPS.items():
-        rows = [
+        lines = [
             f"Of {subject}:",
             "",
             "| measure | what it is | unit | blocks combine as | better |",
         ]
-        rows.append("| --- | --- | --- | --- | --- |")
+        lines.append("| --- | --- | --- | --- | --- |")
         for measure in group:
             needs = f", from {measure.needs} values on" if measure.needs > 1 else ""
-            rows.append(
+            lines.append(
                 f"| `{measure.name}` | {measure.heading} | {measure.unit.value} | "
                 f"{_COMBINED[measure.kind]}{needs} | {measure.better.value} |"
             )
-        parts.append("\n".join(rows))
+        parts.append("\n".join(lines))
     return "\n\n".join(parts)
 
 
@@ -133,16 +197,31 @@ def renew(text: str, runs: Path) -> str:
 
     def renewed(match: re.Match[str]) -> str:
         earlier = runs_of(runs, match["slug"])
-        valid = [
-            run
-            for run in earlier
-            if run.experiments[match["slug"]].verdict is not Verdict.NO_VERDICT
-        ]
-        if not valid:
+        valid = _valid(earlier, match["slug"])
+        if valid is None:
             return match[0]
-        return f"{match[1]}{experiment(valid[0], match['slug'], earlier)}\n{match[3]}"
+        return f"{match[1]}{experiment(valid, match['slug'], earlier)}\n{match[3]}"
 
     return _RESULT.sub(renewed, text)
+
+
+def renew_headline(text: str, runs: Path, root: Path) -> str:
+    """Replace what stands between ``<!-- headline: SLUG -->`` and ``<!-- end -->``, likewise."""
+
+    def renewed(match: re.Match[str]) -> str:
+        valid = _valid(runs_of(runs, match["slug"]), match["slug"])
+        if valid is None:
+            return match[0]
+        folder = runs / f"{valid.started_at:%Y-%m-%dT%H-%M-%S}"
+        return f"{match[1]}{headline(valid, match['slug'], folder, root)}\n{match[3]}"
+
+    return _HEADLINE.sub(renewed, text)
+
+
+def _valid(runs: Sequence[Run], slug: str) -> Run | None:
+    """Return the latest valid run; None where there is none."""
+    valid = (run for run in runs if run.experiments[slug].verdict is not Verdict.NO_VERDICT)
+    return next(valid, None)
 
 
 def main() -> None:
@@ -151,7 +230,8 @@ def main() -> None:
     for name in sys.argv[1:]:
         path = Path(name)
         text = renew_experiments(path.read_text(), root / "loadtests" / "experiments")
-        path.write_text(renew(renew_measures(text), root / "runs"))
+        runs = root / "runs"
+        path.write_text(renew_headline(renew(renew_measures(text), runs), runs, root))
 
 
 if __name__ == "__main__":

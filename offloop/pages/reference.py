@@ -15,13 +15,13 @@ from pydantic import BaseModel, TypeAdapter
 from offloop.bench.burst.experiment import Burst, BurstArm
 from offloop.bench.events import Event
 from offloop.bench.experiment import AnyExperiment, Arm, Evidence, Experiment, Load, StackDefaults
-from offloop.bench.observed import Scraping
 from offloop.bench.prediction import Prediction
 from offloop.bench.question import Story
-from offloop.bench.results import Run
+from offloop.bench.scraping import Scraping
 from offloop.bench.streams import OrderStream, ReportOrder, RequestStream
 from offloop.bench.table import ArmTable, Column, Row
 from offloop.load.arrivals import Constant, Poisson, Ramp, Spike, Step
+from offloop.measuring.results import Run
 from offloop.measuring.verdicts import Expectation
 from offloop.project import project_root
 from offloop.stack.pools import Pool

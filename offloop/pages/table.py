@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from offloop.bench.results import ExperimentResult
+from offloop.measuring.results import ExperimentResult
 from offloop.pages.arms import blocks_said, columns, rows
 
 

@@ -16,11 +16,12 @@ from rich.table import Table
 
 from offloop.bench.evidence import said
 from offloop.bench.question import Question
-from offloop.bench.results import ExperimentResult, Noise, Run
 from offloop.load.protocol import Progress
 from offloop.measuring.catalogue import measure_named
-from offloop.measuring.verdicts import Judged, Status, Verdict
-from offloop.measuring.wording import digits, value_said
+from offloop.measuring.results import ExperimentResult, Noise, Run
+from offloop.measuring.verdicts import Judged, Verdict
+from offloop.measuring.wording import value_said
+from offloop.pages.limits import fate, observed
 from offloop.pages.table import Shown, shown
 
 #: Characters between two columns.
@@ -30,12 +31,17 @@ _STYLES = {Verdict.PASS: "bold green", Verdict.FAIL: "bold red", Verdict.NO_VERD
 _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.NO_VERDICT: "NO VERDICT"}
 
 
+#: The colour of what became of a limit.
+_FATES = {True: "green", False: "red", None: "yellow"}
+
+
 class Terminal:
     """Shows a run as it goes; a live line on a terminal, plain lines elsewhere."""
 
-    def __init__(self, console: Console, *, quick: bool = False) -> None:
+    def __init__(self, console: Console, *, quick: bool = False, verbose: bool = False) -> None:
         self._console = console
         self._quick = quick
+        self._verbose = verbose
         self._status: LiveLine | None = None
         self._step = ""
         self._began = time.monotonic()
@@ -100,9 +106,19 @@ class Terminal:
     def result(self, slug: str, result: ExperimentResult) -> None:
         """Show what an experiment found."""
         self._console.print()
-        for table in _arms(result, self._console.width):
-            self._console.print(table)
-        self._console.print(_limits("expectation", result.expectations))
+        # An experiment's own table is what it is about; else it is every measure there is.
+        if self._verbose or result.table is not None:
+            for table in _arms(result, self._console.width):
+                self._console.print(table)
+        kept = [] if self._verbose else [each for each in result.expectations if _is_kept(each)]
+        judged = [each for each in result.expectations if each not in kept]
+        self._console.print(_limits("expectation", judged))
+        if kept:
+            self._console.print(
+                f"  {len(kept)} promises were kept in every run: no job lost, no request of a cure "
+                "failed, and the like.",
+                highlight=False,
+            )
         if result.verdict is Verdict.NO_VERDICT:
             missing = [judged for judged in result.expectations if judged.ok is None]
             doubts = [judged for judged in result.validity if judged.ok is not True]
@@ -144,7 +160,7 @@ def _arms(result: ExperimentResult, width: int) -> Iterator[Table]:
         for column in (0, *columns):
             heading = found.headings[column]
             if not found.figures:
-                # The table would fold it, too, and take the room for that from others' cells.
+                # The table would fold it, too, but take the room for it from the other columns.
                 heading = fill(heading, _widest(found, column))
             table.add_column(escape(heading), justify=side if column else "left", overflow="fold")
         for row in found.rows:
@@ -172,6 +188,10 @@ def _widest(found: Shown, column: int) -> int:
     return max(map(len, [*heading, *(row[column] for row in found.rows)]))
 
 
+def _is_kept(judged: Judged) -> bool:
+    return judged.promise and judged.ok is True
+
+
 def _limits(title: str, judgements: Iterable[Judged]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column(title)
@@ -180,37 +200,12 @@ def _limits(title: str, judgements: Iterable[Judged]) -> Table:
     table.add_column("")
     for judged in judgements:
         table.add_row(
-            escape(judged.says), observed(judged), f"{judged.op} {judged.limit:g}", _fate(judged)
+            escape(judged.says),
+            "\n".join(observed(judged)),
+            f"{judged.op} {judged.limit:g}",
+            f"[{_FATES[judged.ok]}]{fate(judged)}[/]",
         )
     return table
-
-
-def observed(judged: Judged) -> str:
-    """Say what was observed: the value, its interval, and what it depends on."""
-    if judged.status is Status.MISSING or (judged.observed is None and judged.low is None):
-        return "never" if judged.status is Status.NEVER else ""
-    value = "never" if judged.observed is None else digits(judged.observed)
-    lines = [value]
-    if judged.low is not None:
-        high = "unbounded" if judged.high is None else digits(judged.high)
-        lines.append(f"({digits(judged.low)} to {high})")
-    if judged.depends_on:
-        lines.append(f"at {judged.depends_on}")
-    if judged.typical_second is not None:
-        lines.append(f"in a typical second {digits(judged.typical_second)}")
-    return "\n".join(lines)
-
-
-def _fate(judged: Judged) -> str:
-    match judged.ok:
-        case True:
-            return "[green]ok[/green]"
-        case False:
-            return "[red]broken[/red]"
-        case None if judged.undecided:
-            return "[yellow]undecided[/yellow]"
-        case None:
-            return "[yellow]missing[/yellow]"
 
 
 def _largest(noise: Iterable[Noise]) -> list[Noise]:
@@ -237,7 +232,7 @@ def overview(console: Console, run: Run, folder: str) -> None:
         console.print(table)
     machine = run.machine
     console.print(
-        f"  {machine['processor']}, {machine['cores']} cores, Python {machine['python']}; "
+        f"  {machine.processor}, {machine.cores} cores, Python {machine.python}; "
         f"{run.wall_s:.0f} s, seed {run.seed}; everything is in {folder}",
         highlight=False,
     )

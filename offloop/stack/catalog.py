@@ -68,11 +68,11 @@ def _attempts(names: tuple[str, ...], *, has_tier: bool) -> dict[str, Way]:
     return {module: Way("naive", f"{module}:app", has_tier) for module in modules}
 
 
-#: The attempt that leaves the work where it is, and looks at it.
+#: The attempt that leaves the work in the request, and serves metrics on the same loop.
 _METRICS_ON_LOOP = "naive_app.attempts.metrics_on_loop"
 
-#: Ways, by the module that answers. The two apps come last, so that whoever asks for the way of a
-#: service by its name finds them.
+#: Ways, by the module that answers. The two apps come last, so that a look-up of a way by the name
+#: of its service finds them.
 WAYS: Mapping[str, Way] = {
     **_attempts(_ATTEMPTS, has_tier=False),
     **_attempts(_ATTEMPTS_WITH_TIER, has_tier=True),
@@ -140,7 +140,11 @@ class Site:
 
 
 def api(
-    way: Way, site: Site, server: Server = STANDARD_SERVER, processes: int | None = None
+    way: Way,
+    site: Site,
+    server: Server = STANDARD_SERVER,
+    processes: int | None = None,
+    port: int | None = None,
 ) -> Service:
     """A server for an app. Both apps get the same one with the same settings.
 
@@ -150,9 +154,11 @@ def api(
         server: Which one.
         processes: How many of its processes serve requests; as many as `server` has, if no slot
             takes one of them.
+        port: On which it listens; by default a free one.
     """
     number = server.serving(slots=0) if processes is None else processes
-    port, metrics_ports = free_port(), [free_port() for _ in range(number)]
+    port = free_port() if port is None else port
+    metrics_ports = [free_port() for _ in range(number)]
     url = f"http://{LOOPBACK}:{port}"
     metrics_urls = tuple(map(_metrics_url, metrics_ports))
     return Service(

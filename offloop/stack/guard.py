@@ -89,7 +89,7 @@ def end_all(mark: str, groups: set[int]) -> None:
 
 
 def _let_go_of_output() -> None:
-    # Whoever waits for the end of the lab's output must not have to wait for the guard.
+    # A program that reads the lab's output to its end must not have to wait for the guard.
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.dup2(nowhere, sys.stderr.fileno())

@@ -18,7 +18,7 @@ _GUARD_EXIT_S = 6.0
 
 
 class Lab:
-    """One process that starts others, and the guard that outlives it.
+    """One process that starts other processes, and the guard that outlives it.
 
     Attributes:
         mark: What every process of this lab carries in its environment.

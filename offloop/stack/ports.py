@@ -1,4 +1,4 @@
-"""Loopback ports for services, such that nobody else is given the same one.
+"""Loopback ports for services, each of them given to one service only.
 
 A port from the kernel's ephemeral range can be taken, between choosing and listening, by any
 outgoing connection on the machine; so ports are chosen outside that range. Two labs choosing at
@@ -35,8 +35,8 @@ _ATTEMPTS = 1_000
 _lock = threading.Lock()
 _handed_out: set[int] = set()
 _reservations: deque[int] = deque()
-# Not the shared generator: whoever seeds `random` for a repeatable load must not make two labs draw
-# the same ports.
+# Not the shared generator: two labs that seed `random` for a repeatable load must not draw the same
+# ports.
 _random = random.SystemRandom()
 
 
@@ -73,7 +73,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port outside the ephemeral range that nobody listens on.
+    """A loopback port outside the ephemeral range, without a listener.
 
     Chosen at random, and never handed out twice by one process.
 
@@ -93,6 +93,19 @@ def free_port() -> int:
     )
 
 
+def this_or_free_port(wanted: int) -> int:
+    """Return a certain loopback port; a free one where something listens on it.
+
+    Raises:
+        StackError: If no free port was found.
+    """
+    with _lock:
+        if wanted not in _handed_out and is_free(wanted) and _reserve(wanted):
+            _handed_out.add(wanted)
+            return wanted
+    return free_port()
+
+
 def _reserve(port: int) -> bool:
     with contextlib.ExitStack() as undo:
         reservation = undo.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
@@ -101,7 +114,7 @@ def _reserve(port: int) -> bool:
         except OSError:
             return False
         undo.pop_all()
-    # A bare descriptor: what is still reserved when the process ends needs nobody to close it.
+    # A bare descriptor: the kernel closes what is still reserved when the process ends.
     _reservations.append(reservation.detach())
     if len(_reservations) > _HELD_AT_ONCE:
         os.close(_reservations.popleft())

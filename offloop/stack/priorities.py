@@ -5,26 +5,26 @@ import shutil
 import sys
 import threading
 
-#: The generator must keep its schedule,
+#: The generator comes first: it must keep its schedule.
 NICE_GENERATOR = 0
 
-#: the APIs come next,
+#: The APIs come next.
 NICE_API = 5
 
-#: then whoever watches them,
+#: Then the threads that sample them.
 NICE_SAMPLER = 10
 
-#: and workers run on what all these leave.
+#: Workers run on the processor time that all these leave.
 NICE_WORKER = 19
 
 
 def prefix(nice: int) -> tuple[str, ...]:
     """Return what the command of a process with this niceness has to begin with.
 
-    Whoever wakes up takes the processor from one that is merely nice at the end of its slice, some
-    milliseconds later, and those are seen in the p99 of an API. Linux has a policy for work that
-    has to do with what others leave (SCHED_IDLE, sched(7)): from that the processor is taken at
-    once. Elsewhere niceness has to do.
+    A process that wakes up preempts one that is merely nice only at the end of its time slice, some
+    milliseconds later, and these show in the p99 of an API. Linux has a policy for processes that
+    run only on idle processor time (SCHED_IDLE, sched(7)): they are preempted at once. Other
+    systems have niceness only.
     """
     chrt = shutil.which("chrt") if sys.platform == "linux" and nice >= NICE_WORKER else None
     return (chrt, "--idle", "0") if chrt else ()

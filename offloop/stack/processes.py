@@ -100,15 +100,15 @@ def families(leaders: Collection[int]) -> dict[int, list[int]]:
 def freeze(group: int) -> bool:
     """SIGSTOP a process group, and return once none of its processes goes on.
 
-    The signal is taken by one thread of each process, which has to get a processor for that. Until
-    it has, the others go on: on a busy machine, at the lowest priority, for tens of milliseconds.
-    One that is stuck in the kernel is waited for up to `_STOP_DEADLINE_S`.
+    One thread of each process takes the signal, and has to get a processor for that. Until it has,
+    the other threads go on: on a busy machine, at the lowest priority, for tens of milliseconds. A
+    process that is stuck in the kernel is waited for up to `_STOP_DEADLINE_S`.
 
     Returns:
         Whether there was such a group.
 
     Raises:
-        PermissionError: it is somebody else's.
+        PermissionError: the group belongs to another user.
     """
     try:
         os.killpg(group, signal.SIGSTOP)
@@ -158,6 +158,6 @@ def _marks_of(process: psutil.Process) -> set[str]:
     try:
         value = process.environ().get(MARK_VARIABLE, "")
     except (psutil.Error, OSError):
-        # Somebody else's process, or one that ends at this moment.
+        # A process of another user, or one that ends at this moment.
         return set()
     return set(value.split(_SEPARATOR))

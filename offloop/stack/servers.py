@@ -39,7 +39,7 @@ class Server(Table):
         if self.kind == "gunicorn" and (self.processes is None or self.timeout_s is None):
             raise ValueError("gunicorn needs `processes` and `timeout_s`")
         if self.kind == "uvicorn" and self.timeout_s is not None:
-            raise ValueError("timeout_s is gunicorn's: uvicorn kills nobody")
+            raise ValueError("timeout_s is gunicorn's: uvicorn kills no workers")
         return self
 
     @property

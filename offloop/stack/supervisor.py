@@ -81,8 +81,8 @@ class Stack:
 
     Args:
         log_dir: Where each process's log is, as `<name>.log`; a restart appends.
-        disposable: Whether nothing of it is of use to anybody once it is left: then nothing is
-            waited for at the end, and what has not ended at once is killed.
+        disposable: Whether its data is worthless once it is left. If so, services are not given
+            time to finish: those that have not ended at once are killed.
 
     Raises:
         StackError: On entering, if the guard, the log folder or the temporary folder cannot be had.
@@ -417,7 +417,7 @@ class Stack:
         process.popen.wait()
         for pipe in (process.popen.stdin, process.popen.stdout):
             if pipe is not None:
-                # What was not written yet has nobody left to read it.
+                # Closing writes what is buffered, and the process that would read it has ended.
                 with contextlib.suppress(OSError):
                     pipe.close()
         with self._lock:

@@ -5,7 +5,7 @@ import time
 from collections import deque
 from typing import Any
 
-#: Seconds. What is shorter delays nobody, and happens many times a second.
+#: Seconds. Shorter pauses delay no request noticeably, and happen many times a second.
 _WORTH_KEEPING_S = 0.001
 
 #: Pauses that are remembered: those of the last few stalls.

@@ -54,7 +54,7 @@ def configure(log_format: LogFormat | None = None, *, level: int = logging.INFO)
         logger.handlers.clear()
         logger.propagate = True
     for handler in logging.getLogger().handlers:
-        # No subclass: others write elsewhere, and know best how.
+        # Not for subclasses: they write elsewhere, in formats of their own.
         if type(handler) is logging.StreamHandler:
             handler.setFormatter(formatter(log_format))
     _configure_structlog()
@@ -121,7 +121,7 @@ def _put_first(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     return {name: line.pop(name) for name in _FIRST if name in line} | dict(line)
 
 
-#: What every line has, whoever logs it.
+#: What every line has, whichever logger writes it.
 _FIELDS: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     _add_request_id,

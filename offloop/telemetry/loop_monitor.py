@@ -59,8 +59,8 @@ class LoopMonitor:
     warning `event loop stalled` is logged with `stall_s`, `cause`, `file`, `function`, `line` and
     `endpoint` (also as attributes of the log record), at most once a second; `suppressed` counts
     those not logged since the last one. The culprit is the function seen most often while the loop
-    was late. It is unknown if the watchdog could not run either, because native code kept the
-    interpreter to itself, and nobody is blamed for what the garbage collector took.
+    was late. It is unknown if the watchdog could not run either, because native code held the GIL.
+    A stall by the garbage collector is not blamed on the code that the collector interrupted.
 
     Lag is a lower bound for how long the loop was blocked, because the blocking began before the
     heartbeat was due: half a heartbeat on average, which the length of a stall and the time lost

@@ -13,7 +13,7 @@ HEADER = b"x-request-id"
 #: What may go into logs, headers and databases without being escaped anywhere.
 _ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 
-# As it is in the header: most requests log nothing, and nobody reads it.
+# As it is in the header, and decoded only when it is read: most requests log nothing.
 _request_id: ContextVar[bytes | None] = ContextVar("request_id", default=None)
 
 

@@ -33,7 +33,7 @@ DURATION_BUCKETS_S = (
     *(0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )
 
-#: RFC 9110 and RFC 5789; anyone can invent others, and each would be a time series.
+#: RFC 9110 and RFC 5789. Clients can send any other name, and each would be a time series.
 _METHODS = frozenset(
     {"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"}
 )
@@ -180,7 +180,7 @@ class RequestTelemetry:
         try:
             await self._app(scope, receive, observed_send)
         except Exception:
-            # Whoever catches it answers so, unless the answer has begun.
+            # The handler of the exception answers 500, unless the answer has begun.
             status = status or _CRASHED
             raise
         finally:

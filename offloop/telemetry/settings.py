@@ -9,7 +9,8 @@ from typing import Self
 #: Ports for the metrics: one, or with commas between them as many as there are server processes.
 PORT_VARIABLE = "OFFLOOP_METRICS_PORT"
 
-#: Address on which metrics are served; containers, whose loopback nobody reaches, need another.
+#: Address on which metrics are served. Containers need another one: Prometheus is outside of their
+#: loopback.
 HOST_VARIABLE = "OFFLOOP_METRICS_HOST"
 
 #: How log lines look.

@@ -9,7 +9,7 @@ from prometheus_client import Summary
 
 from offloop.telemetry.culprit import Site, short_path
 
-#: Culprits that have a time series of their own; what others do is added up in one.
+#: Culprits that have a time series of their own. All further ones share one.
 MAX_CULPRITS = 50
 
 #: Seconds between two log lines about stalls.
@@ -26,13 +26,13 @@ logger = logging.getLogger("offloop.telemetry")
 class Cause(StrEnum):
     """What held an event loop."""
 
-    #: Code, which was seen.
+    #: Code that the watchdog saw.
     CODE = "code"
-    #: The garbage collector, for at least half of the time; wherever it was that it began to run.
+    #: The garbage collector, for at least half of the time, whatever code triggered it.
     COLLECTION = "garbage_collection"
-    #: Nobody saw: native code kept the interpreter to itself, or the whole process had no turn.
+    #: Not seen: native code held the GIL, or the whole process was not scheduled.
     UNKNOWN = "unknown"
-    #: Code, but there are `MAX_CULPRITS` others already.
+    #: Code, but `MAX_CULPRITS` culprits have a time series already.
     OTHER = "other"
 
 

@@ -11,13 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from offloop.bench.results import (
-    REFUSALS_FILE,
-    REPORTS_FILE,
-    REQUESTS_FILE,
-    RUN_FILE,
-    Run,
-)
+from offloop.measuring.results import Run
+from offloop.measuring.run_folder import RUN_FILE
 from offloop.project import project_root
 from tests.bench.recorded import FOLDER, SLUGS
 
@@ -40,7 +35,7 @@ def main() -> None:
         result = json.loads(run.experiments[slug].model_dump_json(include=set(KEPT)))
         text = json.dumps({"experiments": {slug: result}}, separators=(",", ":"))
         (folder / RUN_FILE).write_text(text + "\n")
-        for name in (REQUESTS_FILE, REPORTS_FILE, REFUSALS_FILE):
+        for name in ("requests.parquet", "reports.parquet", "refusals.parquet"):
             if (latest / name).exists():
                 rows = pq.read_table(latest / name, filters=[("experiment", "=", slug)])
                 _write(rows, folder / name)

@@ -16,18 +16,20 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from offloop.bench.calibration import Calibration
-from offloop.bench.events import Happened
 from offloop.bench.experiment import Experiment
-from offloop.bench.judging import Measured, judge_experiment
 from offloop.bench.predictions import predictions
-from offloop.bench.results import ExperimentResult
-from offloop.bench.rows import Rows, recorded
 from offloop.bench.streams import again
-from offloop.bench.validity import enough_quiet_blocks, validity
+from offloop.bench.telling import tell_result
+from offloop.bench.validity import validity
 from offloop.load.log import RequestLog
 from offloop.load.records import RefusalRow, ReportRow, RequestRow
-from offloop.measuring.catalogue import TAKEN
-from offloop.measuring.values import Block, Recorded
+from offloop.measuring.instruments.queue import row_measures
+from offloop.measuring.instruments.requests import recorded
+from offloop.measuring.instruments.resources import TAKEN
+from offloop.measuring.judging import Measured, enough_quiet_blocks, judge_blocks
+from offloop.measuring.results import ExperimentResult
+from offloop.measuring.rows import Happened, Rows
+from offloop.measuring.values import Block, Recorded, merged
 from offloop.measuring.verdicts import Judged, Verdict
 from tests.bench.support import shipped
 
@@ -86,11 +88,7 @@ def judged_again(
         load=found["load"],
         calibrations=found["calibrations"],
     )
-    queues = {
-        name: stream.get("queue")
-        for name, stream in found["load"]["streams"].items()
-        if "order" in stream
-    }
+    queues = {name: each.get("queue") for name, each in found["calibrations"][0].items()}
 
     def checks(blocks: Sequence[Block]) -> list[Judged]:
         return [
@@ -98,9 +96,8 @@ def judged_again(
             enough_quiet_blocks(result.judged_blocks, experiment.blocks),
         ]
 
-    judge_experiment(
-        result, experiment, experiment.expectations, measured, checks, experiment.table
-    )
+    blocks = judge_blocks(result, experiment.expectations, measured, checks)
+    tell_result(result, experiment, blocks, experiment.table)
     return result
 
 
@@ -111,7 +108,8 @@ def measured_again(run: Recording, experiment: Experiment) -> Measured:
     for number, values in enumerate(found["blocks"]):
         block: dict[str, Recorded] = dict(_known(experiment, found, number))
         for arm, numbers in values.items():
-            from_rows = recorded(_rows(run, experiment, number, arm))
+            rows = _rows(run, experiment, number, arm)
+            from_rows = merged([recorded(rows), Recorded.of(row_measures(rows))])
             known = {
                 name: inf if value is None else value
                 for name, value in numbers.items()

@@ -7,15 +7,20 @@ from typing import Any
 
 import pytest
 
-from offloop.bench.evidence import Guilty
 from offloop.bench.experiment import Experiment, find_experiments, load_experiment
-from offloop.bench.judging import Measured, block_values, judge_experiment
 from offloop.bench.question import ExperimentError
-from offloop.bench.results import ExperimentResult
-from offloop.bench.validity import Digests, enough_quiet_blocks, validity
+from offloop.bench.telling import tell_result
+from offloop.bench.validity import Digests, validity
 from offloop.load.log import RequestLog
 from offloop.load.records import ReportRow, RequestRow
 from offloop.measuring.catalogue import UnknownMeasureError, measure_named, sample_name, subject
+from offloop.measuring.judging import (
+    Measured,
+    block_values,
+    enough_quiet_blocks,
+    judge_blocks,
+)
+from offloop.measuring.results import Calibrated, ExperimentResult, Guilty
 from offloop.measuring.values import Block, Recorded, Sample, sample
 from offloop.measuring.verdicts import Judged, Verdict
 
@@ -33,6 +38,9 @@ ACCEPTED = "2026-01-01T00:00:00.000Z"
 
 #: Digests of the reports of each arm that builds some, by stream.
 SAME_BYTES = {arm: {"report": frozenset({"abc"})} for arm in ("naive", "fixed")}
+
+#: What a report was found to cost before a block.
+CALIBRATED = Calibrated(runs_s=(0.6,), run_s=0.6, per_second=0.83)
 
 #: The queue of each stream of orders, as naive has none.
 NO_QUEUES = {"report": None}
@@ -200,11 +208,11 @@ def result(blocks: Sequence[Block], **changes: Any) -> ExperimentResult:  # noqa
     """The result of an experiment of these blocks, judged as the runner does."""
     experiment = loop_blocking()
     load = experiment.load.model_dump(mode="json", exclude_none=True)
-    load["streams"]["report"] |= {"run_s": 0.6, "per_second": 0.83}
     found = ExperimentResult(
         verdict=Verdict.NO_VERDICT,
         title=experiment.title,
         load=load,
+        calibrations=[{"report": CALIBRATED}] * len(blocks),
         blocks=list(map(block_values, blocks)),
         evidence=[
             Guilty(
@@ -224,13 +232,13 @@ def result(blocks: Sequence[Block], **changes: Any) -> ExperimentResult:  # noqa
     )
     runs = Measured(frozenset(experiment.judged_arms), list(blocks))
     checks = partial(validity, experiment, digests=SAME_BYTES, queues=NO_QUEUES)
-    judge_experiment(
+    judged_blocks = judge_blocks(
         found,
-        experiment,
         experiment.expectations,
         runs,
         lambda judged: [*checks(judged), enough_quiet_blocks(found.judged_blocks, len(blocks))],
     )
+    tell_result(found, experiment, judged_blocks)
     told = {
         "gain": "Bystanders waited 116 times less.",
         "price": "It takes 4 processes instead of 1.",

@@ -19,16 +19,16 @@ def test_slots_that_share_all_queues_share_all_work() -> None:
     assert utilisation({"short": 0.2, "long": 1.0}, SHARED) == pytest.approx(0.6)
 
 
-def test_slots_of_their_own_cannot_help_each_other() -> None:
+def test_slots_with_separate_queues_do_not_share_work() -> None:
     assert utilisation({"short": 0.2, "long": 1.0}, APART) == pytest.approx(1.0)
 
 
-def test_a_pool_that_helps_out_is_counted_with_all_that_it_helps() -> None:
+def test_a_shared_pool_counts_for_every_queue_that_it_serves() -> None:
     helped = {**APART, "both": Pool(queues=("short", "long"), slots=1)}
 
     assert utilisation({"short": 0.0, "long": 1.8}, helped) == pytest.approx(0.9)
     assert utilisation({"short": 1.2, "long": 1.8}, helped) == pytest.approx(1.0)
 
 
-def test_work_that_nobody_does_never_ends() -> None:
+def test_a_queue_without_slots_has_infinite_utilisation() -> None:
     assert utilisation({"short": 0.1, "long": 0.1}, {"long": APART["long"]}) == math.inf

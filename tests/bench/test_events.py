@@ -52,14 +52,14 @@ def targets(what: str, pools: dict[str, Pool] | None = None, *, has_tier: bool =
         ),
     ],
 )
-def test_an_event_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
+def test_an_invalid_event_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         event(**changes)
 
     assert said in str(refused.value)
 
 
-def test_what_is_killed_may_stay_away_for_a_while_or_until_the_load_is_over() -> None:
+def test_a_killed_process_stays_away_for_a_time_or_until_the_load_ends() -> None:
     assert event(do="kill", signal="KILL").for_s == 0.5
     assert event(do="kill", signal="KILL", for_s=None).for_s is None
 
@@ -71,7 +71,7 @@ def test_every_arm_has_an_api_and_only_a_tier_has_the_rest() -> None:
         assert targets(what)
 
 
-def test_a_pool_means_all_its_slots_and_a_slot_only_itself() -> None:
+def test_an_event_on_a_pool_targets_all_its_slots() -> None:
     pools = {"long": Pool(queues=("long",), slots=2)}
 
     assert targets("long", pools) == ["worker-long-1", "worker-long-2"]
@@ -97,7 +97,7 @@ def test_slots_are_named_as_their_processes_are(tmp_path: Path) -> None:
         ({"do": "restart", "signal": "TERM", "for_s": None}, False),
     ],
 )
-def test_nobody_answers_where_the_api_is_ended_and_not_where_something_else_is(
+def test_only_a_kill_or_restart_of_the_api_refuses_connections(
     changes: dict[str, Any], *, ends: bool
 ) -> None:
     assert event(**changes).ends_the_api is ends
@@ -144,7 +144,7 @@ def test_an_event_that_can_happen_is_read(tmp_path: Path) -> None:
     assert experiment.happens_in("baseline", event())
 
 
-def test_what_waits_for_a_step_of_the_work_happens_only_where_work_is_ordered() -> None:
+def test_an_event_at_a_step_happens_only_in_arms_with_orders() -> None:
     experiment = shipped("loop_blocking")
     at_a_step = event(do="restart", what="api", at="write", signal="TERM", for_s=None)
 

@@ -4,7 +4,6 @@ import pytest
 
 from offloop.bench.evidence import (
     Frame,
-    Guilty,
     Profile,
     SeenStack,
     guilty,
@@ -12,6 +11,7 @@ from offloop.bench.evidence import (
     py_spy_command,
     said,
 )
+from offloop.measuring.results import Guilty
 
 ROOT = Path("/checkout")
 
@@ -71,7 +71,7 @@ def test_a_path_with_brackets_or_a_colon_is_still_a_frame() -> None:
     assert odd.thread == "thread (9): MainThread"
 
 
-def test_nothing_seen_is_nothing_read() -> None:
+def test_an_empty_profile_has_no_stacks() -> None:
     assert parse_stacks("") == []
 
 
@@ -85,7 +85,9 @@ WORKER = profile(
 
 
 @pytest.mark.parametrize("profiles", [[NAIVE, WORKER], [WORKER, NAIVE]])
-def test_all_processes_are_told_at_the_same_level(profiles: list[Profile]) -> None:
+def test_all_processes_are_reported_by_the_same_function_if_possible(
+    profiles: list[Profile],
+) -> None:
     found = guilty(profiles, ROOT)
 
     assert [(each.process, each.function, each.share) for each in found] == [
@@ -93,7 +95,7 @@ def test_all_processes_are_told_at_the_same_level(profiles: list[Profile]) -> No
     ]
 
 
-def test_the_level_of_one_process_is_its_own() -> None:
+def test_a_process_alone_is_reported_by_its_own_hottest_function() -> None:
     (naive,) = guilty([NAIVE], ROOT)
 
     assert (naive.function, naive.share) == ("write", 0.85)
@@ -105,7 +107,7 @@ def test_a_process_counts_the_same_however_many_samples_it_has() -> None:
     assert [each.function for each in guilty([profile(*ten_times), WORKER], ROOT)] == ["build"] * 2
 
 
-def test_processes_that_enter_by_different_functions_are_told_where_they_meet() -> None:
+def test_processes_with_different_entry_points_share_a_common_function() -> None:
     worker = profile(seen(10, "publish", "build"), process="worker")
 
     found = guilty([profile(seen(10, "build")), worker], ROOT)
@@ -113,7 +115,7 @@ def test_processes_that_enter_by_different_functions_are_told_where_they_meet() 
     assert [each.function for each in found] == ["build", "build"]
 
 
-def test_a_process_that_never_calls_the_function_has_one_of_its_own() -> None:
+def test_a_process_that_never_calls_that_function_is_reported_by_another() -> None:
     found = guilty([NAIVE, WORKER, profile(seen(10, "query"), process="sql")], ROOT)
 
     assert [(each.process, each.function) for each in found] == [
@@ -124,7 +126,7 @@ def test_a_process_that_never_calls_the_function_has_one_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("idle", [0, 100, 400])
-def test_idle_time_changes_how_busy_it_was_and_not_what_it_did(idle: int) -> None:
+def test_idle_time_changes_the_building_share_and_not_the_functions(idle: int) -> None:
     found = only(seen(70, "build", "price"), seen(30, "build", "write"), seen(idle, IDLE))
 
     assert found.building_share == 100 / (100 + idle)
@@ -166,7 +168,7 @@ def test_a_process_that_does_not_build_reports_is_not_named(stacks: list[SeenSta
     assert found == guilty([WORKER], ROOT)
 
 
-def test_reports_that_workers_of_a_server_share_between_them_are_added_up() -> None:
+def test_the_building_time_of_the_workers_of_a_server_is_added_up() -> None:
     stacks = [
         *(seen(12, "price", thread=f'process {pid}:"gunicorn";main') for pid in (8, 9)),
         *(seen(88, IDLE, thread=f'process {pid}:"gunicorn";main') for pid in (8, 9)),
@@ -178,7 +180,7 @@ def test_reports_that_workers_of_a_server_share_between_them_are_added_up() -> N
     assert (found.function, found.building_share) == ("price", 0.24)
 
 
-def test_the_thread_that_builds_most_is_the_one_that_counts() -> None:
+def test_the_thread_that_builds_most_counts() -> None:
     found = only(
         seen(40, "price", thread="worker"),
         seen(60, IDLE, thread="worker"),
@@ -207,7 +209,7 @@ def test_the_line_is_the_one_seen_most_often_in_the_function() -> None:
     assert (found.file, found.function, found.line) == ("reports/price.py", "price", 12)
 
 
-def test_the_hottest_line_is_the_innermost_in_reports_with_what_it_calls_elsewhere() -> None:
+def test_the_hottest_line_is_in_reports_and_includes_library_calls() -> None:
     files = "/checkout/reports/files.py"
     found = only(
         seen(15, "build", f"write@{files}#120", "compress@/usr/lib/python3.11/gzip.py#1"),
@@ -221,7 +223,7 @@ def test_the_hottest_line_is_the_innermost_in_reports_with_what_it_calls_elsewhe
     assert (found.hottest_function, found.hottest_share) == ("write", 0.3)
 
 
-def test_a_process_is_told_in_a_sentence() -> None:
+def test_a_process_is_described_in_a_sentence() -> None:
     build, files = "/checkout/reports/build.py", "/checkout/reports/files.py"
     found = only(
         seen(41, f"price_and_write@{build}#88", f"CsvWriter.write@{files}#120"),
@@ -237,13 +239,13 @@ def test_a_process_is_told_in_a_sentence() -> None:
     )
 
 
-def test_a_line_that_is_named_already_is_not_said_twice() -> None:
+def test_the_hottest_line_is_not_named_twice() -> None:
     assert said(only(seen(10, "price"), seen(10, IDLE))) == (
         "arm: naive built reports 50% of the time; 100% of that in price (reports/price.py:1)"
     )
 
 
-def test_a_profile_takes_at_least_a_second_and_includes_what_waits_and_what_was_forked() -> None:
+def test_a_profile_takes_at_least_a_second_with_idle_threads_and_children() -> None:
     command = py_spy_command(42, 0.2, Path("/out.txt"))
 
     assert command[command.index("--duration") + 1] == "1"

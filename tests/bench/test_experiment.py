@@ -11,6 +11,7 @@ from offloop.bench.experiment import (
     load_experiment,
 )
 from offloop.bench.question import ExperimentError
+from offloop.measuring.instruments import effects
 from tests.bench.support import EXPERIMENTS, refusal_of, shipped
 
 SHIPPED = experiment_files(EXPERIMENTS)
@@ -31,7 +32,7 @@ def refusal(tmp_path: Path) -> Refusal:
 
 
 @pytest.mark.parametrize("slug", SHIPPED)
-def test_what_is_shipped_can_be_read(slug: str) -> None:
+def test_every_shipped_experiment_can_be_read(slug: str) -> None:
     assert load_experiment(SHIPPED[slug]).title
 
 
@@ -282,7 +283,7 @@ def test_a_mistake_is_refused_with_the_file_the_key_and_what_is_allowed(
     assert "CONTRIBUTING.md" in message
 
 
-def test_without_plain_requests_there_is_no_need_for_a_baseline(tmp_path: Path) -> None:
+def test_an_experiment_without_plain_requests_needs_no_baseline(tmp_path: Path) -> None:
     text = PLAIN.read_text()
     orders_only = text.replace('request = "GET /ping"', f"order = {ORDER}").replace(
         'arrivals = { kind = "poisson", rate = 300 }', "rate = 3"
@@ -352,14 +353,14 @@ def test_all_mistakes_of_a_file_are_told_at_once(refusal: Refusal) -> None:
         assert f"arms.{arm}.server" in message
 
 
-def test_what_is_not_toml_is_refused_with_the_place(refusal: Refusal) -> None:
+def test_invalid_toml_is_refused_with_its_line(refusal: Refusal) -> None:
     message = refusal("[load]", "[load")
 
     assert message.startswith("broken.toml is not TOML: ")
     assert "at line" in message
 
 
-def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "picture.toml"
     path.write_bytes(b"\x89PNG\r\n")
 
@@ -367,7 +368,7 @@ def test_what_is_not_text_is_refused(tmp_path: Path) -> None:
         load_experiment(path)
 
 
-def test_an_experiment_that_does_not_exist_is_named_beside_those_that_do() -> None:
+def test_an_unknown_experiment_is_reported_with_the_known_ones() -> None:
     with pytest.raises(ExperimentError) as refused:
         find_experiments(EXPERIMENTS, ("loop_blocking", "lop_blocking"))
 
@@ -466,7 +467,7 @@ def test_experiments_are_read_in_the_order_asked_for(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_measured_or_predicted_is_refused_with_the_reason(
+def test_an_experiment_that_cannot_be_measured_is_refused_with_the_reason(
     tmp_path: Path, slug: str, old: str, new: str, said: list[str]
 ) -> None:
     message = refusal_of(SHIPPED[slug], tmp_path, old, new)
@@ -499,7 +500,7 @@ def test_what_cannot_be_measured_or_predicted_is_refused_with_the_reason(
         ("worker_starvation", {"fixed.report.failed", "fixed.giant.failed"}),
     ],
 )
-def test_no_cure_may_fail_a_request_or_lose_a_job_whether_or_not_the_file_says_so(
+def test_every_experiment_promises_that_fixed_fails_and_loses_nothing(
     slug: str, added: set[str]
 ) -> None:
     experiment = shipped(slug)
@@ -511,9 +512,7 @@ def test_no_cure_may_fail_a_request_or_lose_a_job_whether_or_not_the_file_says_s
     assert all((each.op, each.limit, each.promise) == ("<=", 0, True) for each in needed)
 
 
-def test_at_equal_priority_the_worker_runs_in_every_block_and_differs_in_its_niceness_only() -> (
-    None
-):
+def test_same_priority_runs_in_every_block_and_differs_in_niceness_only() -> None:
     arms = shipped("loop_blocking").arms
     fixed, same = arms["fixed"], arms["same_priority"]
     pool = fixed.pools["long"].model_copy(update={"nice": same.pools["long"].nice})
@@ -532,7 +531,7 @@ def test_events_scale_the_pools_of_an_arm_that_they_name() -> None:
 
 
 @pytest.mark.parametrize(("slug", "looks"), [("duplicate_reports", True), ("loop_blocking", False)])
-def test_ledger_and_files_are_looked_at_where_something_is_expected_of_them(
+def test_ledger_and_files_are_checked_where_an_expectation_needs_them(
     slug: str, looks: bool
 ) -> None:
-    assert shipped(slug).looks_at_effects is looks
+    assert shipped(slug).looks_at(effects.MEASURES) is looks

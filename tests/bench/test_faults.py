@@ -7,11 +7,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from offloop.bench.events import Event, Happened
+from offloop.bench.events import Event
 from offloop.bench.experiment import Arm
 from offloop.bench.faults import Faults
 from offloop.bench.scaling import scaled
 from offloop.bench.stage import Setting
+from offloop.measuring.rows import Happened
 from offloop.stack import catalog
 from offloop.stack.errors import StackError
 from offloop.stack.failpoints import FailpointServer
@@ -78,7 +79,7 @@ def wait_for(seen: Callable[[], bool]) -> None:
 def happen(setting: Setting, *events: Event, load: Callable[[], object]) -> list[Happened]:
     """Let events happen beside a load."""
     with Faults(setting, events) as happenings:
-        happenings.begin(time.monotonic())
+        happenings.began(time.monotonic())
         load()
     setting.stack.check()
     return happenings.happened
@@ -99,7 +100,7 @@ def test_a_process_is_frozen_for_as_long_as_asked_and_goes_on(setting: Setting) 
     assert happened.lasted_s >= 0.3
 
 
-def test_what_is_frozen_when_the_load_is_over_goes_on(setting: Setting) -> None:
+def test_a_frozen_process_is_resumed_when_the_load_ends(setting: Setting) -> None:
     process = psutil.Process(pid_of(setting, "fixed"))
 
     happen(
@@ -111,7 +112,7 @@ def test_what_is_frozen_when_the_load_is_over_goes_on(setting: Setting) -> None:
     assert process.status() != psutil.STATUS_STOPPED
 
 
-def test_what_is_frozen_when_the_load_breaks_off_goes_on(setting: Setting) -> None:
+def test_a_frozen_process_is_resumed_when_the_load_is_interrupted(setting: Setting) -> None:
     process = psutil.Process(pid_of(setting, "fixed"))
 
     def load() -> None:
@@ -125,9 +126,7 @@ def test_what_is_frozen_when_the_load_breaks_off_goes_on(setting: Setting) -> No
 
 
 @pytest.mark.parametrize("signal", ["TERM", "KILL"])
-def test_a_service_that_is_restarted_is_there_again_as_another_process(
-    setting: Setting, signal: str
-) -> None:
+def test_a_restarted_service_is_a_new_process(setting: Setting, signal: str) -> None:
     before = pid_of(setting, SLOT)
 
     def load() -> None:
@@ -139,14 +138,14 @@ def test_a_service_that_is_restarted_is_there_again_as_another_process(
     assert happened.lasted_s is not None
 
 
-def test_what_is_being_restarted_is_there_again_before_it_is_ended_once_more(
+def test_a_second_restart_waits_until_the_first_one_is_complete(
     setting: Setting,
 ) -> None:
     events = [event(id=id_, do="restart", what="long", signal="KILL") for id_ in ("one", "two")]
     seen: list[int] = []
 
     with Faults(setting, events, lambda _: seen.append(pid_of(setting, SLOT))) as happenings:
-        happenings.begin(time.monotonic())
+        happenings.began(time.monotonic())
         wait_for(lambda: len(happenings.happened) == len(events))
     first, second = happenings.happened
 
@@ -156,7 +155,7 @@ def test_what_is_being_restarted_is_there_again_before_it_is_ended_once_more(
     assert second.at_s >= first.at_s + first.lasted_s
 
 
-def test_what_is_going_to_end_is_told_while_it_still_runs(setting: Setting) -> None:
+def test_a_process_is_announced_before_it_is_ended(setting: Setting) -> None:
     seen: list[tuple[str, bool]] = []
 
     def told(names: Sequence[str]) -> None:
@@ -168,13 +167,13 @@ def test_what_is_going_to_end_is_told_while_it_still_runs(setting: Setting) -> N
     )
     before = pid_of(setting, SLOT)
     with Faults(setting, events, told) as happenings:
-        happenings.begin(time.monotonic())
+        happenings.began(time.monotonic())
         wait_for(lambda: setting.stack.pids().get(SLOT, [before])[0] != before)
 
     assert seen == [(SLOT, True)]
 
 
-def test_what_is_killed_stays_away_until_the_load_is_over_and_is_there_for_the_next(
+def test_a_killed_process_is_started_again_when_the_load_is_over(
     setting: Setting,
 ) -> None:
     before = pid_of(setting, "housekeeping")
@@ -200,7 +199,7 @@ def test_a_slot_is_killed_at_the_step_that_it_has_reached(setting: Setting) -> N
     assert happened.what == (SLOT,)
 
 
-def test_a_step_that_is_reached_before_the_moment_that_is_named_is_not_meant(
+def test_a_step_reached_before_the_time_of_the_event_does_not_trigger_it(
     setting: Setting,
 ) -> None:
     kill = Event(id="it", do="kill", what="long", at_s=0.3, at="write", signal="KILL", for_s=0.1)
@@ -214,7 +213,7 @@ def test_a_step_that_is_reached_before_the_moment_that_is_named_is_not_meant(
     assert happened.at_s >= 0.3
 
 
-def test_a_step_that_nobody_reaches_is_an_event_that_does_not_happen(setting: Setting) -> None:
+def test_an_event_at_a_step_that_no_job_reaches_does_not_happen(setting: Setting) -> None:
     never = Event(id="it", do="kill", what="long", at="after_billing", signal="KILL")
 
     assert happen(setting, never, load=lambda: None) == []
@@ -256,13 +255,13 @@ def test_slots_may_be_added_for_a_while_without_an_event(
     assert set(setting.stack.pids()) == names
 
 
-def test_what_an_arm_does_not_have_does_not_happen_to_it(setting: Setting) -> None:
+def test_an_event_does_not_happen_in_an_arm_without_its_target(setting: Setting) -> None:
     missing = event(do="pause", what="worker-short-1", for_s=1)
 
     assert happen(setting, missing, load=lambda: None) == []
 
 
-def test_what_goes_wrong_beside_the_load_is_an_error_of_the_run(setting: Setting) -> None:
+def test_an_error_in_an_event_is_an_error_of_the_run(setting: Setting) -> None:
     def load() -> None:
         setting.stack.stop(SLOT)  # behind the back of the event
         wait_for(lambda: not any(each.name == "event-it" for each in threading.enumerate()))

@@ -78,7 +78,7 @@ def settled(setting: Setting, *rows: ReportRow) -> list[str | None]:
     return [each.status for each in asked_again(setting, request_log([], rows)).reports]
 
 
-def test_a_report_that_was_finished_after_all_is_not_lost(
+def test_a_report_that_finished_after_the_load_is_not_lost(
     setting: Setting, statuses: Statuses
 ) -> None:
     statuses["late"] = "done"
@@ -97,19 +97,23 @@ def test_a_report_that_is_being_built_is_waited_for(
         assert settled(setting, row("late", "running")) == ["done"]
 
 
-def test_a_report_that_nobody_works_on_stays_as_it_is(setting: Setting, statuses: Statuses) -> None:
+def test_a_report_that_no_process_builds_keeps_its_status(
+    setting: Setting, statuses: Statuses
+) -> None:
     statuses["lost"] = "running"
 
     assert settled(setting, row("lost", None), row("unknown", "queued")) == ["running", "queued"]
 
 
-def test_what_is_final_and_what_was_never_accepted_is_not_asked_for(setting: Setting) -> None:
+def test_final_and_never_accepted_reports_are_not_asked_for_again(setting: Setting) -> None:
     rows = (row("done", "done"), row("failed", "failed"), row(None, None))
 
     assert settled(setting, *rows) == ["done", "failed", None]
 
 
-def test_what_the_client_saw_stays_as_it_is(setting: Setting, statuses: Statuses) -> None:
+def test_asking_again_does_not_change_when_the_client_saw_a_report(
+    setting: Setting, statuses: Statuses
+) -> None:
     statuses["late"] = "done"
 
     log = asked_again(setting, request_log([], [row("late", "running")]))

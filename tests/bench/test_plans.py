@@ -31,16 +31,16 @@ def test_reports_keep_a_server_busy_for_the_share_of_time_that_was_asked_for(run
     assert orders(utilisation=0.5).per_second(run_s, drain_per_s=9) * run_s == pytest.approx(0.5)
 
 
-def test_a_rate_is_what_it_says_however_long_a_report_takes() -> None:
+def test_a_fixed_rate_does_not_depend_on_how_long_a_report_takes() -> None:
     for run_s in (0.1, 9):
         assert orders(rate=3).per_second(run_s, drain_per_s=1 / run_s) == 3
 
 
-def test_twice_the_drain_rate_is_twice_what_all_slots_together_can_build() -> None:
+def test_a_rate_in_drain_rates_is_a_multiple_of_what_all_slots_build() -> None:
     assert orders(drain=2).per_second(run_s=0.5, drain_per_s=5) == pytest.approx(2 * 5)
 
 
-def test_only_who_is_to_come_back_does() -> None:
+def test_refused_orders_are_retried_only_if_the_stream_says_so() -> None:
     for comes_back in (True, False):
         stream = orders(rate=2, retry_refused=comes_back).model_dump(exclude_none=True)
         load = Load.model_validate({"duration_s": 9, "drain_s": 1, "streams": {"long": stream}})
@@ -105,14 +105,14 @@ def test_all_arms_of_a_block_get_the_same_requests_at_the_same_moments() -> None
     assert due_s(plan("baseline")) == {"bystander": naive["bystander"]}
 
 
-def test_another_block_gets_other_moments() -> None:
+def test_each_block_has_a_schedule_of_its_own() -> None:
     one, other = due_s(plan("naive", seed=1)), due_s(plan("naive", seed=2))
 
     assert one["bystander"] != other["bystander"]
     assert one["report"] != other["report"]
 
 
-def test_reports_are_followed_until_they_are_there_and_bystanders_are_not() -> None:
+def test_orders_are_followed_until_done_and_plain_requests_are_not() -> None:
     streams = {stream.name: stream for stream in plan("fixed").streams}
 
     assert streams["report"].follow
@@ -133,7 +133,7 @@ def impatient(duration_s: float = 60) -> dict[str, Stream]:
     return {stream.name: stream for stream in laid_out.streams}
 
 
-def test_who_loses_patience_sends_the_same_order_again_with_the_same_key() -> None:
+def test_an_impatient_client_sends_the_same_order_with_the_same_key() -> None:
     streams = impatient()
     first, again = streams["report"], streams["report.again"]
 

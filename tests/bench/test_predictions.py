@@ -14,7 +14,7 @@ DRAINS = {1: 8.0, 2: 14.0}
 CALIBRATED = Calibration((0.1, 0.1), None, "short", "abc", DRAINS)
 
 
-def test_what_is_asked_for_is_predicted_by_where_it_comes_from() -> None:
+def test_predictions_are_grouped_by_their_source() -> None:
     queue_growth = shipped("queue_growth")
 
     found = predictions(queue_growth, {"report": CALIBRATED}, {"report": 16.0})
@@ -29,7 +29,7 @@ def test_what_is_asked_for_is_predicted_by_where_it_comes_from() -> None:
     }
 
 
-def test_what_was_not_calibrated_is_not_predicted() -> None:
+def test_without_a_calibration_nothing_is_predicted_from_it() -> None:
     unknown = CALIBRATED._replace(drain_per_s={})
 
     found = predictions(shipped("queue_growth"), {"report": unknown}, {"report": 16.0})
@@ -46,7 +46,7 @@ def test_a_loop_is_predicted_by_how_long_each_report_holds_it() -> None:
     assert found == {"predicted": Recorded(samples={"bystander.response_ms": waits})}
 
 
-def test_reports_hold_the_loop_for_their_share_of_the_time_that_all_of_them_held_it() -> None:
+def test_the_blocked_time_is_divided_among_reports_by_their_length() -> None:
     blocking = CALIBRATED._replace(runs_s=(0.5, 0.7), blocked_s=0.3)
 
     assert blocking.run_s == pytest.approx(0.6)
@@ -54,7 +54,7 @@ def test_reports_hold_the_loop_for_their_share_of_the_time_that_all_of_them_held
     assert CALIBRATED.stalls_s == (0, 0)
 
 
-def test_a_machine_that_is_half_as_fast_drains_half_as_much_and_takes_twice_as_long() -> None:
+def test_a_calibration_scales_with_the_pace_of_the_machine() -> None:
     slow = CALIBRATED._replace(blocked_s=0.05).at_pace(0.5)
 
     assert (slow.run_s, slow.blocked_s, slow.drain_per_s) == (0.2, 0.1, {1: 4.0, 2: 7.0})

@@ -3,7 +3,8 @@ from collections.abc import Mapping
 import pytest
 
 from offloop.bench.experiment import AnyExperiment, Experiment, experiment_files, load_experiment
-from offloop.bench.quick import QUICK_BLOCKS, judged_only, with_longer_blocks
+from offloop.bench.options import QUICK_BLOCKS
+from offloop.bench.quick import judged_only, with_longer_blocks
 from offloop.bench.streams import RequestStream
 from offloop.bench.validity import MIN_REQUESTS
 from tests.bench.support import EXPERIMENTS, shipped
@@ -21,7 +22,7 @@ def due(experiment: Experiment, stream: str) -> float:
 
 
 @pytest.mark.parametrize("slug", SHIPPED)
-def test_what_is_left_is_judged_and_told_as_before(slug: str) -> None:
+def test_a_quick_experiment_keeps_its_expectations_and_story(slug: str) -> None:
     whole = load_experiment(SHIPPED[slug])
 
     left = judged_only(whole)
@@ -34,7 +35,7 @@ def test_what_is_left_is_judged_and_told_as_before(slug: str) -> None:
 
 
 @pytest.mark.parametrize("slug", SHIPPED)
-def test_what_was_left_out_was_only_shown(slug: str) -> None:
+def test_a_quick_experiment_leaves_out_only_arms_that_are_not_judged(slug: str) -> None:
     whole = load_experiment(SHIPPED[slug])
 
     left_out = whole.arms.keys() - judged_only(whole).arms.keys()
@@ -43,7 +44,7 @@ def test_what_was_left_out_was_only_shown(slug: str) -> None:
     assert left_out >= {name for name, arm in whole.arms.items() if arm.once}
 
 
-def test_rows_are_left_out_with_their_arms() -> None:
+def test_a_quick_experiment_leaves_out_the_rows_of_missing_arms() -> None:
     left = judged_only(shipped("ladder"))
 
     assert isinstance(left, Experiment)
@@ -51,7 +52,7 @@ def test_rows_are_left_out_with_their_arms() -> None:
     assert tuple(left.table.rows) == ("naive", "awaited", "fixed")
 
 
-def test_evidence_is_only_shown() -> None:
+def test_a_quick_experiment_gathers_no_evidence() -> None:
     whole = shipped("loop_blocking")
     left: AnyExperiment = judged_only(whole)
 
@@ -60,7 +61,7 @@ def test_evidence_is_only_shown() -> None:
     assert not left.evidence
 
 
-def test_a_few_blocks_of_loop_blocking_are_longer_so_that_they_have_enough_requests() -> None:
+def test_quick_blocks_are_longer_where_requests_would_be_too_few() -> None:
     whole = shipped("loop_blocking")
     longer = with_longer_blocks(whole)
 
@@ -69,7 +70,7 @@ def test_a_few_blocks_of_loop_blocking_are_longer_so_that_they_have_enough_reque
     assert due(whole, "bystander") < MIN_REQUESTS < 0.9 * due(longer, "bystander")
 
 
-def test_an_experiment_that_has_enough_stays_as_it_is() -> None:
+def test_an_experiment_with_enough_requests_is_not_changed() -> None:
     whole = shipped("worker_starvation")
 
     assert with_longer_blocks(whole) is whole

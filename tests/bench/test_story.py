@@ -60,7 +60,7 @@ BLOCKS = [block(500.0, 1000.0), block(600.0, 1300.0), block(900.0, 1250.0)]
         ("fixed.loop.stalls vs naive.loop.stalls", "(not measured)"),
     ],
 )
-def test_a_field_says_no_more_than_was_measured(field: str, said: str) -> None:
+def test_a_field_is_told_with_its_sample_size_or_as_missing(field: str, said: str) -> None:
     assert tell(f"It was {{{field}}}.", BLOCKS) == f"It was {said}."
 
 
@@ -68,7 +68,7 @@ def test_a_ratio_of_one_block_has_no_interval() -> None:
     assert tell("{naive.bystander.p99_ms / fixed.bystander.p99_ms}", BLOCKS[:1]) == "100"
 
 
-def test_a_phase_is_told_although_its_name_has_a_colon() -> None:
+def test_a_field_may_name_a_phase_with_a_colon() -> None:
     blocks = [{"naive": measured({"after:kill.bystander.max_ms": 1500.0})}]
 
     assert tell("{naive.after:kill.bystander.max_ms}", blocks) == "1.50 s (slowest of 1,200)"
@@ -86,7 +86,7 @@ def test_a_text_without_fields_stays_as_it_is() -> None:
     assert tell("100% of the time.", []) == "100% of the time."
 
 
-def test_a_text_tells_of_all_terms_of_its_fields() -> None:
+def test_all_terms_of_the_fields_of_a_text_are_found() -> None:
     text = "{naive.bystander.p99_ms / fixed.bystander.p99_ms}, {a.kill.lost vs b.kill.lost}"
 
     assert list(map(str, terms_in(text))) == [
@@ -110,8 +110,6 @@ def test_a_text_tells_of_all_terms_of_its_fields() -> None:
         ("{a.kill.lost / b.kill.lost vs c.kill.lost}", "compares two measures, not ratios"),
     ],
 )
-def test_a_text_that_could_not_be_told_is_refused_before_there_are_any_blocks(
-    text: str, said: str
-) -> None:
+def test_a_text_with_an_invalid_field_is_refused_before_any_block(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         tell(text, [])

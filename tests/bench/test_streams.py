@@ -18,7 +18,7 @@ def due_s(rate: float | None = 1 / EVENLY_S, **changes: object) -> list[float]:
     return orders(**said, **changes).due_times(rate, 10.0, "seed")
 
 
-def test_orders_come_from_a_moment_on_until_another() -> None:
+def test_orders_are_due_between_the_start_and_the_end_of_their_stream() -> None:
     found = due_s(from_s=4.0, until_s=7.0)
 
     assert len(found) == 3 / EVENLY_S
@@ -26,7 +26,7 @@ def test_orders_come_from_a_moment_on_until_another() -> None:
     assert 7.0 - EVENLY_S <= max(found) < 7.0
 
 
-def test_a_count_is_all_there_are_and_needs_no_rate() -> None:
+def test_a_stream_with_a_count_has_that_many_orders_and_no_rate() -> None:
     assert due_s(None, count=3, from_s=4.0) == [4.0, 4.0, 4.0]
     assert due_s(None, count=3, from_s=12.0) == []
 
@@ -35,7 +35,7 @@ def test_a_count_is_all_there_are_and_needs_no_rate() -> None:
     ("changes", "seconds"),
     [({}, 10), ({"from_s": 4}, 6), ({"until_s": 3}, 3), ({"until_s": 30}, 10), ({"from_s": 12}, 0)],
 )
-def test_a_stream_lasts_for_as_much_of_the_load_as_orders_come(
+def test_a_stream_lasts_from_its_start_to_its_end_within_the_load(
     changes: dict[str, float], seconds: float
 ) -> None:
     assert orders(rate=1, **changes).lasts_s(10.0) == seconds
@@ -50,6 +50,8 @@ def test_a_stream_lasts_for_as_much_of_the_load_as_orders_come(
         ({"rate": 1, "from_s": 4, "until_s": 4}, "ends .until_s = 4. before it begins"),
     ],
 )
-def test_what_makes_no_sense_is_refused(changes: dict[str, object], said: str) -> None:
+def test_contradictory_settings_of_a_stream_are_refused(
+    changes: dict[str, object], said: str
+) -> None:
     with pytest.raises(ValidationError, match=said):
         orders(**changes)

@@ -68,7 +68,7 @@ def test_a_disturbed_arm_is_marked() -> None:
         ({"rows": {}}, "at least 1 item"),
     ],
 )
-def test_a_table_that_cannot_be_meant_is_refused(changes: dict[str, Any], said: str) -> None:
+def test_an_invalid_table_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as refused:
         table(**changes)
 

@@ -76,9 +76,7 @@ def test_the_p99_of_reports_of_one_length_has_a_closed_form(
         assert waits[-1] < 1000 * stall_s
 
 
-def test_the_share_of_harmed_bystanders_is_that_of_the_time_in_which_they_would_wait_longer() -> (
-    None
-):
+def test_the_harmed_share_is_the_share_of_time_in_which_requests_wait_longer() -> None:
     predicted = Recorded(samples={"ping.response_ms": blocked_loop_waits_ms((0.2, 0.4), 1.0)})
 
     # A report holds the loop for more than 10 ms during all but its last 10 ms.
@@ -86,7 +84,7 @@ def test_the_share_of_harmed_bystanders_is_that_of_the_time_in_which_they_would_
 
 
 @pytest.mark.parametrize(("rate", "waits"), [(0.01, False), (0.02, False), (0.022, True)])
-def test_a_loop_that_is_blocked_for_less_than_one_percent_of_the_time_has_no_p99_to_speak_of(
+def test_a_loop_blocked_for_less_than_one_percent_has_a_p99_of_zero(
     rate: float, waits: bool
 ) -> None:
     assert (p99_ms(blocked_loop_waits_ms((0.5,), rate)) > 0) is waits
@@ -110,7 +108,7 @@ def simulated_queue(
 
 
 @pytest.mark.parametrize("overload", [1.2, 2.0, 5.0])
-def test_a_queue_grows_by_what_comes_and_is_not_done(overload: float) -> None:
+def test_a_queue_grows_by_arrival_rate_minus_drain_rate(overload: float) -> None:
     depths, _ = simulated_queue(per_second=10 * overload, drain_per_s=10, seconds=20)
 
     # Depth counts whole jobs.
@@ -134,5 +132,5 @@ def test_the_longest_wait_of_an_accepted_job_is_nearly_as_long_as_the_limit_allo
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
-def test_of_what_is_not_known_nothing_is_predicted(formula: str) -> None:
+def test_a_formula_without_its_inputs_predicts_nothing(formula: str) -> None:
     assert FORMULAS[formula].of(Given(per_second=1.0)) is None

@@ -6,10 +6,10 @@ from offloop.bench.validity import (
     CPU_FACTOR,
     MAX_UTILISATION,
     Digests,
-    enough_quiet_blocks,
     validity,
 )
 from offloop.load.log import DISPATCH_LAG_LIMIT_MS
+from offloop.measuring.judging import enough_quiet_blocks
 from offloop.measuring.values import Block
 from offloop.measuring.verdicts import Judged
 from tests.bench.support import (
@@ -186,7 +186,7 @@ def test_a_naive_arm_that_is_overloaded_is_invalid() -> None:
         ("naive", "report.run_p50_ms", "naive_not_overloaded"),
     ],
 )
-def test_what_is_missing_from_one_block_is_missing_and_not_zero(
+def test_a_measure_that_one_block_lacks_is_missing_and_not_zero(
     arm: str, measure: str, check: str
 ) -> None:
     failed = failed_checks([block(), block(**{arm: {measure: None}}), block()])
@@ -196,7 +196,7 @@ def test_what_is_missing_from_one_block_is_missing_and_not_zero(
     assert failed[check].ok is None
 
 
-def test_how_many_requests_there_were_is_unknown_if_one_block_does_not_say() -> None:
+def test_the_number_of_requests_is_unknown_if_one_block_lacks_it() -> None:
     failed = failed_checks([block(), block(fixed={"bystander.offered": None}), block()])
 
     assert failed["fixed_bystander_requests"].ok is None
@@ -213,7 +213,7 @@ def test_as_many_undisturbed_blocks_as_were_planned_make_a_run_valid(
     assert "less than 5% of the machine" in found.measure
 
 
-def test_where_overload_is_the_question_naive_may_be_overloaded_and_leave_work_undone() -> None:
+def test_in_an_overload_experiment_naive_may_leave_work_undone() -> None:
     load = loop_blocking().load.model_copy(update={"overload": True})
     swamped = block(naive={"report.run_p50_ms": 1e6, "report.finished": 0})
 
@@ -244,7 +244,7 @@ def test_a_p99_that_is_not_judged_may_rest_on_few_requests() -> None:
     assert not [judged for judged in checks if judged.id.endswith("_requests")]
 
 
-def test_an_event_has_to_happen_in_every_block_of_every_arm_that_has_what_it_is_done_to() -> None:
+def test_an_event_has_to_happen_in_every_block_of_every_arm_with_its_target() -> None:
     freeze = Event.model_validate(
         {"id": "freeze", "do": "pause", "what": "broker", "at_s": 1.0, "for_s": 0.5}
     )
@@ -282,7 +282,7 @@ def test_slots_are_overloaded_by_the_work_of_all_the_queues_that_they_share(
     assert found.ok is not overloaded
 
 
-def test_how_busy_slots_are_is_not_known_while_it_is_not_known_which_ones() -> None:
+def test_the_utilisation_of_slots_is_unknown_if_the_queues_are_unknown() -> None:
     experiment = shipped("slow_job_starvation")
 
     checks = validity(experiment, [{"naive": measured({})}], {}, {})
@@ -318,32 +318,32 @@ def test_an_arm_that_is_judged_by_what_it_loses_need_not_finish_everything(measu
     assert unsound(expecting(measure), [unbuilt], none_of_naive) == ["fixed_report_finished"]
 
 
-def test_what_an_arm_finished_that_may_lose_some_still_has_to_be_the_same() -> None:
+def test_an_arm_that_may_lose_reports_still_has_to_build_the_same_bytes() -> None:
     other = {"naive": {"report": frozenset({"xyz"})}, "fixed": SAME_BYTES["fixed"]}
 
     assert unsound(expecting("naive.jobs.lost"), [block()], other) == ["report_same_bytes"]
 
 
-def test_an_arm_that_is_judged_by_its_files_need_not_have_the_same() -> None:
+def test_an_arm_that_is_judged_by_its_files_may_build_other_bytes() -> None:
     other = {"naive": {"report": frozenset({"xyz", "abc"})}, "fixed": SAME_BYTES["fixed"]}
     unbuilt = block(naive={"report.finished": 2})
 
     assert unsound(expecting("naive.files.partial"), [unbuilt], other) == []
 
 
-def test_the_arms_that_are_left_still_have_to_build_the_same() -> None:
+def test_all_other_arms_still_have_to_build_the_same_bytes() -> None:
     differing = {"fixed": {"report": frozenset({"abc", "xyz"})}}
 
     assert unsound(expecting("naive.files.partial"), [block()], differing) == ["report_same_bytes"]
 
 
-def test_where_no_arm_finished_a_report_the_same_bytes_were_not_shown() -> None:
+def test_without_a_finished_report_the_same_bytes_were_not_shown() -> None:
     both = expecting("naive.jobs.lost / fixed.jobs.lost")
 
     assert unsound(both, [block()], {}) == ["report_same_bytes"]
 
 
-def test_orders_that_were_refused_while_an_event_had_the_api_away_are_no_fault_of_the_arm() -> None:
+def test_orders_refused_while_an_event_has_the_api_down_do_not_count() -> None:
     table = {"id": "term", "do": "restart", "what": "api", "signal": "TERM", "at_s": 1.0}
     event = Event.model_validate(table)
     experiment = loop_blocking().model_copy(update={"events": (event,)})
@@ -357,13 +357,13 @@ def test_orders_that_were_refused_while_an_event_had_the_api_away_are_no_fault_o
     ]
 
 
-def test_where_all_files_are_judged_the_same_bytes_are_no_condition() -> None:
+def test_where_all_files_are_judged_the_same_bytes_are_not_checked() -> None:
     both = expecting("naive.files.partial / fixed.files.partial")
 
     assert unsound(both, [block()], {}) == []
 
 
-def test_what_is_ordered_again_keeps_a_tier_busy_too() -> None:
+def test_repeated_orders_count_towards_the_utilisation_of_a_tier() -> None:
     once = shipped("duplicate_reports")
     stream = once.load.orders["report"]
     room = MAX_UTILISATION * 2 * stream.lasts_s(once.load.duration_s) * 1000
@@ -391,7 +391,7 @@ def outlasting(cpu_ms: float | None) -> list[Judged]:
 
 
 @pytest.mark.parametrize(("cpu_ms", "ok"), [(3100.0, True), (2900.0, False), (None, False)])
-def test_a_server_that_is_to_kill_a_worker_needs_a_report_that_takes_long_enough(
+def test_the_longest_report_has_to_outlast_the_timeout_of_the_server(
     cpu_ms: float | None, ok: bool
 ) -> None:
     (found,) = outlasting(cpu_ms)
@@ -401,13 +401,13 @@ def test_a_server_that_is_to_kill_a_worker_needs_a_report_that_takes_long_enough
     assert "SCALE=0.2" in found.why
 
 
-def test_where_no_server_is_to_kill_a_worker_reports_may_be_short() -> None:
+def test_without_a_server_timeout_reports_may_be_short() -> None:
     checks = validity(loop_blocking(), [block()], SAME_BYTES, NO_QUEUES)
 
     assert not [judged for judged in checks if judged.id == "naive_outlasts_timeout"]
 
 
-def test_several_processes_share_what_is_built_in_requests_while_orders_come() -> None:
+def test_the_utilisation_of_an_api_is_shared_by_its_processes() -> None:
     experiment = shipped("worker_starvation")
     orders_s = experiment.load.orders["report"].lasts_s(experiment.load.duration_s)
     naive = {
@@ -436,7 +436,7 @@ def test_several_processes_share_what_is_built_in_requests_while_orders_come() -
         ("fixed.ledger.per_report_max", {"naive", "fixed"}),
     ],
 )
-def test_an_event_at_a_step_has_to_happen_only_where_it_is_looked_at(
+def test_an_event_at_a_step_has_to_happen_only_where_a_measure_needs_it(
     measure: str, has_to: set[str]
 ) -> None:
     table = {"id": "kill", "do": "restart", "what": "api", "signal": "KILL", "at": "write"}
@@ -450,7 +450,7 @@ def test_an_event_at_a_step_has_to_happen_only_where_it_is_looked_at(
     assert {id_ for id_ in missing if id_.endswith("_happened")} == happened
 
 
-def test_how_busy_naive_was_is_measured_before_its_api_was_ended() -> None:
+def test_the_utilisation_of_naive_is_measured_before_its_api_was_ended() -> None:
     table = {"id": "term", "do": "restart", "what": "api", "signal": "TERM", "at_s": 1.0}
     experiment = loop_blocking().model_copy(update={"events": (Event.model_validate(table),)})
 

@@ -8,11 +8,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from offloop.bench.experiment import Experiment
-from offloop.bench.patience import MachineBusyError
-from offloop.bench.results import ExperimentResult, RunFolder
-from offloop.bench.runner import Options, Reporter
+from offloop.bench.options import Options, Reporter
 from offloop.commands import bench as cli
+from offloop.measuring.blocks import MachineBusyError
 from offloop.measuring.noise import Busy
+from offloop.measuring.results import ExperimentResult
+from offloop.measuring.run_folder import RunFolder
 from offloop.measuring.verdicts import Verdict
 from tests.bench.support import block, result
 from tests.cli.checkout import make_checkout

@@ -12,6 +12,7 @@ from offloop.commands import preflight
 from offloop.commands.ending import explained
 from offloop.errors import ExitCode, OffloopError
 from offloop.machine import git, machine, versions
+from offloop.measuring.results import Checkout
 from offloop.project import project_root
 from tests.cli.checkout import ROOT
 
@@ -51,13 +52,13 @@ def test_a_run_knows_its_commit_and_whether_there_were_changes(tmp_path: Path) -
     clean = git(tmp_path)
     (tmp_path / "file").write_text("two")
 
-    assert len(clean["commit"]) == 40
-    assert clean["dirty"] is False
-    assert git(tmp_path) == {"commit": clean["commit"], "dirty": True}
+    assert len(clean.commit or "") == 40
+    assert clean.dirty is False
+    assert git(tmp_path) == Checkout(commit=clean.commit, dirty=True)
 
 
 def test_outside_of_a_repository_nothing_is_said_about_a_commit(tmp_path: Path) -> None:
-    assert git(tmp_path) == {}
+    assert git(tmp_path) == Checkout()
 
 
 def test_without_git_nothing_is_said_about_a_commit(
@@ -65,16 +66,15 @@ def test_without_git_nothing_is_said_about_a_commit(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
 
-    assert git(ROOT) == {}
+    assert git(ROOT) == Checkout()
 
 
 def test_the_machine_is_described_by_what_results_depend_on() -> None:
     found = machine()
 
-    assert found["cores"] == os.cpu_count()
-    assert found["memory_bytes"] > 0
-    for what in ("processor", "system", "python"):
-        assert found[what]
+    assert found.cores == os.cpu_count()
+    assert found.memory_bytes
+    assert all((found.processor, found.system, found.python))
     assert versions()["offloop"] == __version__
 
 
@@ -82,7 +82,7 @@ def test_preflight_finds_nothing_missing_that_is_needed_where_these_tests_run() 
     assert not [each for each in preflight.look() if each.needed]
 
 
-def test_a_lack_that_is_not_fatal_says_what_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lack_that_is_not_fatal_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "affinity", lambda: 1)
 
     (cores,) = [each for each in preflight.look() if each.what == "cores"]
@@ -92,7 +92,7 @@ def test_a_lack_that_is_not_fatal_says_what_it_means(monkeypatch: pytest.MonkeyP
     assert not cores.needed
 
 
-def test_workers_that_can_only_be_nice_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_without_an_idle_policy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "prefix", lambda _: ())
     monkeypatch.setattr("os.nice", lambda _: 0)
 
@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_command_with_130(capsys: pytest.CaptureFixture[str]) -> N
     assert "Interrupted" in capsys.readouterr().err
 
 
-def test_an_error_nobody_thought_of_is_not_taken_for_a_failed_expectation(
+def test_an_unexpected_error_has_another_exit_code_than_a_failed_expectation(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:

@@ -33,7 +33,7 @@ def test_services_have_the_labels_that_dashboards_and_rules_ask_for() -> None:
     ]
 
 
-def test_what_has_no_metrics_is_no_target() -> None:
+def test_a_service_without_metrics_is_no_target() -> None:
     assert list(targets([service("redis")])) == []
 
 

@@ -3,7 +3,9 @@
 import base64
 import json
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -22,10 +24,10 @@ from tests.cli.checkout import (
     has_ended,
     make_checkout,
     read_until,
-    wait_for,
 )
 from tests.receiver import Receiver
 from tests.shop import FINAL
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -65,7 +67,10 @@ class Up:
 
     def commands(self, side: str) -> list[str]:
         """The commands to try that it has printed for one of the apps."""
-        return [line for line in self.said if line.startswith("  curl ") and self.url(side) in line]
+        begin = self.said.index("Try, in another terminal:\n")
+        return [
+            line for line in self.said[begin:] if line[:7] == "  curl " and self.url(side) in line
+        ]
 
     def job(self, location: str) -> Json:
         """A job of the fixed side, in the end."""
@@ -80,7 +85,7 @@ class Up:
             job: Json = answer.raise_for_status().json()
             return job if job["status"] in FINAL else None
 
-        return wait_for(finished, hang_s=COMMAND_HANG_S) or {}
+        return wait_for(finished)
 
     def log(self, service: str) -> str:
         return (self.checkout.folder / ".offloop" / "up" / "logs" / f"{service}.log").read_text()
@@ -156,6 +161,13 @@ def test_the_listing_names_every_service_its_process_and_where_it_is(both: Up) -
     assert services["redis"]["url"].startswith("redis://127.0.0.1:")
 
 
+def test_prometheus_is_told_of_every_service_with_metrics(both: Up) -> None:
+    file = both.checkout.folder / ".offloop" / "targets" / "up.json"
+
+    told = {target["labels"]["instance"] for target in json.loads(file.read_text())}
+    assert told == both.services().keys() - {"redis"}
+
+
 def test_the_urls_are_printed_too(both: Up) -> None:
     printed = "".join(both.said)
 
@@ -169,6 +181,27 @@ def test_the_commands_for_the_naive_side_work_in_the_request(both: Up) -> None:
 
     assert perform(order).status_code == 201
     assert perform(ping).status_code == 200
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the command is one for curl")
+@pytest.mark.parametrize("side", ["naive", "fixed"])
+def test_the_pair_of_commands_that_shows_the_stall_works_as_printed(both: Up, side: str) -> None:
+    (loop,) = [line for line in both.said if line[:8] == "  while " and both.url(side) in line]
+    order = both.said[both.said.index(loop) + 1]
+    with subprocess.Popen(
+        ["bash", "-c", loop],  # noqa: S607 - whichever shell there is
+        stdout=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    ) as pings:
+        assert pings.stdout is not None
+        before = pings.stdout.readline()
+        assert perform(order).status_code == {"naive": 201, "fixed": 202}[side]
+        after = pings.stdout.readline()
+        os.killpg(pings.pid, signal.SIGTERM)
+
+    for line in (before, after):
+        assert re.fullmatch(rf"{side} \d\.\d+ s\n", line)
 
 
 def test_the_commands_for_the_fixed_side_order_follow_and_fetch(both: Up) -> None:
@@ -187,14 +220,14 @@ def test_the_commands_for_the_fixed_side_order_follow_and_fetch(both: Up) -> Non
     assert listed >= {job["job_id"] for job in jobs}
 
 
-def test_an_order_that_is_sent_again_as_printed_is_the_same_job(both: Up) -> None:
+def test_an_order_sent_twice_as_printed_is_one_job(both: Up) -> None:
     short, *_ = both.commands("fixed")
 
     assert "Idempotency-Key" in short
     assert perform(short).json()["job_id"] == perform(short).json()["job_id"]
 
 
-def test_where_to_call_back_and_the_secret_come_from_the_environment(
+def test_callback_hosts_and_the_secret_come_from_the_environment(
     both: Up, receiver: Receiver
 ) -> None:
     answer = httpx.post(
@@ -214,7 +247,7 @@ def test_where_to_call_back_and_the_secret_come_from_the_environment(
     assert answer.json()["job_id"] in str(delivery.verified(SECRET))
 
 
-def test_a_slot_that_is_killed_is_started_again_and_the_others_run_on(both: Up) -> None:
+def test_a_killed_slot_is_started_again_and_other_services_run_on(both: Up) -> None:
     before = {name: service["pid"] for name, service in both.services().items()}
 
     os.kill(before["worker-long-1"], signal.SIGKILL)
@@ -227,7 +260,7 @@ def test_a_slot_that_is_killed_is_started_again_and_the_others_run_on(both: Up) 
     assert both.job(perform(long).headers["Location"])["status"] == "done"
 
 
-def test_a_second_one_in_the_same_checkout_is_refused(both: Up) -> None:
+def test_a_second_stack_in_the_same_checkout_is_refused(both: Up) -> None:
     before = both.services()
 
     refused = both.checkout.run("up", "naive")
@@ -264,7 +297,7 @@ def test_ctrl_c_stops_everything_and_jobs_are_there_the_next_time(small: Checkou
 
 
 @pytest.mark.slow
-def test_one_that_is_killed_takes_everything_with_it_and_is_no_obstacle_to_the_next(
+def test_a_killed_stack_leaves_no_process_and_does_not_block_the_next_one(
     small: Checkout,
 ) -> None:
     up = start(small, "naive")
@@ -292,7 +325,7 @@ def test_the_naive_side_has_no_broker_and_no_workers(small: Checkout) -> None:
 
 
 @pytest.mark.parametrize("slots", ["long", "long=", "long=0", "long=-1", "long=many", "reports=1"])
-def test_a_number_of_slots_that_makes_no_sense_is_refused(small: Checkout, slots: str) -> None:
+def test_an_invalid_number_of_slots_is_refused(small: Checkout, slots: str) -> None:
     refused = small.run("up", "--slots", slots)
 
     assert refused.returncode == 2

@@ -15,7 +15,7 @@ def words(text: str) -> str:
     return " ".join(re.sub(r"[│╭╮╰╯─]", " ", text).split())
 
 
-def test_an_unknown_experiment_is_named_beside_those_there_are() -> None:
+def test_an_unknown_experiment_is_reported_with_the_known_ones() -> None:
     done = REAL.run("bench", "lop_blocking")
 
     assert done.returncode == 2
@@ -111,11 +111,15 @@ def test_the_version_is_that_of_the_package() -> None:
         (["bench"], ["0 pass, 1 fail, 2 usage or tool error, 3 no verdict", "130 interrupted",
                      "--quick", "--blocks", "--seed", "--json", "--all", "--if-busy", "runs/latest",
                      "Without any: the headline ones"]),
-        (["list"], ["List the experiments"]),
-        (["preflight"], ["what each lack means"]),
+        (["list"], ["List the experiments", "Example: `offloop list`"]),
+        (["preflight"], ["and what is missing", "Example: "]),
+        (["runs"], ["newest first", "Examples: "]),
+        (["show"], ["--open", "Examples: "]),
+        (["compare"], ["beside each other", "Examples: "]),
+        (["live"], ["--open", "--port", "Examples: "]),
         (["up"], ["naive|fixed|both", "--slots POOL=N", ".offloop/up.json",
                   "OFFLOOP_CALLBACK_HOSTS", "OFFLOOP_WEBHOOK_SECRET"]),
-        (["load"], ["--rate", "--out", "http://127.0.0.1:8000"]),
+        (["load"], ["--rate", "--out", "http://127.0.0.1:8000", "Examples: "]),
     ],
 )  # fmt: skip
 def test_help_says_what_a_newcomer_needs(command: list[str], said: list[str]) -> None:

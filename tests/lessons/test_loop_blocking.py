@@ -65,7 +65,9 @@ def test_run_json_holds_everything(bench: Bench, experiment: Json) -> None:
     assert experiment["arms"].keys() == first.keys() == second.keys() == ARMS
     assert experiment["details"].keys() == ARMS | experiment["before_load"].keys()
     assert set(experiment["judged_blocks"]) <= {0, 1}
-    assert experiment["load"]["streams"]["report"]["run_s"] > 0
+    assert [found["report"]["run_s"] > 0 for found in experiment["calibrations"]] == [True, True]
+    assert experiment["differences"] == ["way"]
+    assert experiment["settings"].keys() == ARMS
     assert {each["id"] for each in experiment["expectations"]} >= {
         "disease",
         "cure_response",

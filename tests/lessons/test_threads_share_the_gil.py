@@ -49,7 +49,7 @@ def test_every_piece_had_the_same_result_in_every_arm(experiment: Json) -> None:
 
 def test_the_interpreter_is_on_record(experiment: Json) -> None:
     checks = {check["id"]: check for check in experiment["validity"]}
-    interpreter = experiment["load"]["interpreter"]
+    interpreter = experiment["interpreter"]
 
     assert interpreter.keys() == {"version", "free_threaded", "gil"}
     assert checks["has_a_gil"]["observed"] == float(interpreter["gil"])

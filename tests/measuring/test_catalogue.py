@@ -4,16 +4,15 @@ import pytest
 
 from offloop.measuring.catalogue import (
     GROUPS,
-    REQUESTS,
-    TAKEN,
-    Kind,
-    Measure,
     UnknownMeasureError,
     measure_named,
     names,
     sample_name,
     subject,
 )
+from offloop.measuring.instruments.requests import REQUESTS
+from offloop.measuring.instruments.resources import TAKEN
+from offloop.measuring.measure import Kind, Measure
 
 ALL = [measure for group in GROUPS.values() for measure in group]
 

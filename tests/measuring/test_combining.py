@@ -32,7 +32,7 @@ def value(name: str, blocks: Sequence[Recorded], weights: Sequence[int] | None =
 
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("seed", range(5))
-def test_samples_are_pooled_each_as_often_as_its_block_is_drawn(
+def test_samples_are_pooled_as_often_as_their_block_is_drawn(
     seed: int, weights: tuple[int, ...]
 ) -> None:
     random = Random(seed)  # noqa: S311 - not for secrets

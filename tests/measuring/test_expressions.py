@@ -1,7 +1,7 @@
 import pytest
 
-from offloop.measuring.expressions import Expression, Term, second_of
-from offloop.measuring.values import NEVER, Block, Recorded
+from offloop.measuring.expressions import Expression, Term
+from offloop.measuring.values import NEVER, Block, Recorded, second_of
 from tests.bench.support import Values, measured
 
 P99S = "naive.ping.p99_ms / fixed.ping.p99_ms"
@@ -36,7 +36,7 @@ def test_a_ratio_is_worked_out_with_or_without_spaces(text: str) -> None:
         ("naive.bystander.p98_ms", "is no measure: the nearest is"),
     ],
 )
-def test_what_is_no_measure_is_refused_with_what_to_write(text: str, said: str) -> None:
+def test_an_invalid_measure_is_refused_with_the_correct_form(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Expression.parse(text)
 
@@ -51,7 +51,7 @@ def test_what_is_no_measure_is_refused_with_what_to_write(text: str, said: str) 
         "naive.ping.p99_ms / naive.jobs.lost",
     ],
 )
-def test_without_one_side_or_with_nothing_to_divide_by_there_is_no_value(text: str) -> None:
+def test_a_ratio_with_a_missing_side_or_a_zero_denominator_has_no_value(text: str) -> None:
     both = block(naive={"ping.p99_ms": 500, "jobs.lost": 0}, fixed={"ping.p99_ms": 5})
 
     assert value(text, both) is None
@@ -59,14 +59,14 @@ def test_without_one_side_or_with_nothing_to_divide_by_there_is_no_value(text: s
     assert Expression.parse(text).in_each([both]) is None
 
 
-def test_nothing_lost_is_a_value_and_not_a_missing_one() -> None:
+def test_zero_is_a_value_and_not_missing() -> None:
     assert value("naive.jobs.lost", block(naive={"jobs.lost": 0})) == 0
 
 
 @pytest.mark.parametrize(
     ("naive", "fixed", "ratio"), [(NEVER, 5, NEVER), (5, NEVER, 0), (NEVER, NEVER, None)]
 )
-def test_what_never_came_is_longer_than_everything_that_did(
+def test_never_is_longer_than_every_measured_time(
     naive: float, fixed: float, ratio: float | None
 ) -> None:
     assert value(P99S, block(naive={"ping.p99_ms": naive}, fixed={"ping.p99_ms": fixed})) == ratio
@@ -108,14 +108,14 @@ def test_one_block_has_no_interval_and_the_values_of_the_smaller_sample() -> Non
     assert (observed.value, observed.interval, observed.n) == (3, None, 2)
 
 
-def test_one_block_without_the_measure_leaves_nothing_to_observe() -> None:
+def test_one_block_without_the_measure_leaves_no_value() -> None:
     blocks = [block(naive={"ping.p99_ms": 1}), block(naive={}), block(naive={"ping.p99_ms": 3})]
 
     assert value("naive.ping.p99_ms", *blocks) is None
     assert Expression.parse("naive.ping.p99_ms").in_each(blocks) is None
 
 
-def test_a_block_in_which_an_arm_did_not_run_says_nothing_about_it() -> None:
+def test_a_block_in_which_an_arm_did_not_run_does_not_count_for_it() -> None:
     blocks = [
         block(naive={"gzip.speedup": 6}, once={"gzip.speedup": 2}),
         block(naive={"gzip.speedup": 5}),

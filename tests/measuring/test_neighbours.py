@@ -17,7 +17,7 @@ def test_a_process_has_used_what_its_clock_gained() -> None:
     assert used_between({MAKE: process(INIT, 3)}, {MAKE: process(INIT, 5)}) == {MAKE: 2}
 
 
-def test_a_process_that_came_in_between_has_used_all_of_its_time_in_between() -> None:
+def test_all_the_time_of_a_process_started_in_between_counts() -> None:
     before = {MAKE: process(INIT)}
 
     used = used_between(before, {**before, COMPILER: process(MAKE, 2, 1)})
@@ -31,13 +31,13 @@ def test_short_lived_children_count_for_the_parent_that_waited_for_them() -> Non
     ) == {MAKE: 4}
 
 
-def test_what_a_child_had_used_before_is_not_counted_when_its_parent_takes_it_over() -> None:
+def test_earlier_time_of_a_child_does_not_count_when_its_parent_reaps_it() -> None:
     before = {MAKE: process(INIT), COMPILER: process(MAKE, 10)}
 
     assert used_between(before, {MAKE: process(INIT, 0, children_s=11)}) == {MAKE: 1}
 
 
-def test_where_the_parent_has_ended_as_well_its_own_parent_takes_both_over() -> None:
+def test_earlier_time_of_two_generations_does_not_count_for_their_parent() -> None:
     before = {
         SHELL: process(INIT, 0, children_s=1),
         MAKE: process(SHELL, 2),
@@ -69,13 +69,13 @@ def test_the_lab_and_its_descendants_are_not_outside() -> None:
     assert outside(table, lab=[50], this=60) == [INIT, SHELL, MAKE]
 
 
-def test_of_the_process_that_measures_only_the_descendants_of_the_lab_belong_to_it() -> None:
+def test_other_children_of_the_measuring_process_are_outside_of_the_lab() -> None:
     table = {INIT: process(0), 60: process(INIT), 61: process(60), MAKE: process(60)}
 
     assert outside(table, lab=[60, 61], this=60) == [INIT, MAKE]
 
 
-def test_parents_that_go_round_in_a_circle_do_no_harm() -> None:
+def test_a_cycle_of_parents_does_not_loop_forever() -> None:
     assert outside({12: process(13), 13: process(12)}, lab=[], this=1) == [12, 13]
 
 
@@ -85,12 +85,12 @@ def test_the_largest_shares_are_named_first_and_small_ones_are_not() -> None:
     assert named(seconds, total_s=10) == ("cc1plus 31%", "host 4%", "make 2%")
 
 
-def test_three_are_named() -> None:
+def test_the_three_largest_shares_are_named() -> None:
     assert named({"a": 4, "b": 3, "c": 2, "d": 1}, total_s=10) == ("a 40%", "b 30%", "c 20%")
 
 
 @pytest.mark.medium
-def test_a_look_finds_this_process_and_its_parent() -> None:
+def test_the_process_table_has_this_process_and_its_parent() -> None:
     found = look()[os.getpid()]
 
     assert found.parent == os.getppid()

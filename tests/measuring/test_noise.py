@@ -47,7 +47,7 @@ START = Times()
 COMPILER = "cc1plus (pid 4711)"
 
 
-def test_time_that_passed_is_told_by_kind() -> None:
+def test_elapsed_cpu_time_is_split_by_kind() -> None:
     after = Times(user=4, system=2, idle=12, steal=2)
 
     passed = passed_between(START, after)
@@ -56,16 +56,16 @@ def test_time_that_passed_is_told_by_kind() -> None:
     assert sum(passed.values()) == 20
 
 
-def test_guests_of_this_machine_are_in_its_user_time_already() -> None:
+def test_guest_time_is_not_counted_twice() -> None:
     assert sum(passed_between(START, Times(user=4, idle=16, guest=4)).values()) == 20
 
 
-def test_less_than_a_twentieth_is_quiet() -> None:
+def test_a_machine_is_quiet_below_five_percent() -> None:
     assert is_quiet(0.049)
     assert not is_quiet(DISTURBED)
 
 
-def test_where_the_share_is_not_known_the_measurement_counts() -> None:
+def test_a_measurement_with_an_unknown_share_counts() -> None:
     assert is_quiet(None)
 
 
@@ -98,7 +98,7 @@ def test_a_quiet_machine_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> N
     assert told(monkeypatch, every_s=0) == []
 
 
-def test_a_message_follows_when_it_says_something_new(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_message_is_repeated_only_when_it_has_news(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = [
         Busy(0.5, (f"{COMPILER} 50%",)),
         Busy(0.55, (f"{COMPILER} 51%", "make (pid 4700) 4%")),
@@ -113,11 +113,11 @@ def test_a_message_follows_when_it_says_something_new(monkeypatch: pytest.Monkey
     ]
 
 
-def test_messages_do_not_follow_each_other_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_messages_are_rate_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(told(monkeypatch, Busy(0.5, ()), Busy(0.9, ()), every_s=math.inf)) == 1
 
 
-def test_nothing_is_named_where_no_time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_elapsed_time_no_process_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "cpu_times", lambda: START)
 
     with Watch(dict) as watch:
@@ -212,7 +212,7 @@ worker.wait()
 
 
 @pytest.mark.medium
-def test_a_service_that_was_killed_with_its_worker_is_not_charged_to_other_programs() -> None:
+def test_the_time_of_a_killed_service_is_not_charged_to_other_programs() -> None:
     services: dict[str, list[int]] = {}
     with Watch(lambda: services) as watch:
         service = subprocess.Popen(

@@ -51,7 +51,7 @@ def test_a_value_at_its_limit_keeps_it(op: Literal["<=", ">="], right: float, wr
     assert check(wrong, op, 2) is False
 
 
-def test_a_missing_value_neither_keeps_nor_breaks_a_limit() -> None:
+def test_a_missing_value_is_neither_within_nor_beyond_a_limit() -> None:
     assert check(None, "<=", 2) is None
     assert check(None, ">=", 2) is None
 
@@ -102,7 +102,7 @@ def test_an_expectation_cannot_be_judged_if_a_block_lacks_its_measure(every_bloc
 
 
 @pytest.mark.parametrize(("op", "odd", "worst"), [("<=", 600, 120), (">=", 400, 80)])
-def test_the_worst_block_is_judged_and_of_a_promise_the_worst_of_every_run(
+def test_the_worst_block_is_judged_and_for_a_promise_the_worst_run(
     op: str, odd: float, worst: float
 ) -> None:
     usual = [block(500), block(500)]
@@ -117,7 +117,7 @@ def test_the_worst_block_is_judged_and_of_a_promise_the_worst_of_every_run(
     assert of(usual, [block(odd)], **limits, every_block=True).ok is True
 
 
-def test_a_broken_promise_decides_whatever_other_runs_lack() -> None:
+def test_a_broken_promise_fails_although_another_run_lacks_the_measure() -> None:
     limits: dict[str, Any] = {"op": "<=", "limit": 100, "promise": True}
     usual = [block(500), block(500)]
 
@@ -147,7 +147,7 @@ def test_the_typical_second_is_shown_and_not_judged() -> None:
         ([], Verdict.NO_VERDICT),
     ],
 )
-def test_of_a_valid_measurement_what_fails_outweighs_what_is_missing(
+def test_a_failed_expectation_outweighs_a_missing_one(
     expectations: list[bool | None], verdict: Verdict
 ) -> None:
     found = experiment_verdict([judged(ok=ok) for ok in expectations], [judged(ok=True)])
@@ -168,7 +168,7 @@ def test_an_invalid_measurement_has_no_verdict_unless_a_promise_is_broken(
     assert experiment_verdict([judged(ok=True), promised], validity) is broken
 
 
-def test_a_run_fails_before_it_has_no_verdict_and_has_none_before_it_passes() -> None:
+def test_a_fail_outweighs_no_verdict_and_no_verdict_outweighs_a_pass() -> None:
     for verdicts in itertools.product(Verdict, repeat=3):
         found = run_verdict(verdicts)
 
@@ -180,5 +180,5 @@ def test_a_run_fails_before_it_has_no_verdict_and_has_none_before_it_passes() ->
             assert found is Verdict.PASS
 
 
-def test_a_run_of_nothing_has_not_passed() -> None:
+def test_a_run_without_experiments_has_no_verdict() -> None:
     assert run_verdict([]) is Verdict.NO_VERDICT

@@ -1,7 +1,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from offloop.bench.results import Detail, EventResult, ExperimentResult
+from offloop.measuring.results import Detail, EventResult, ExperimentResult
 from offloop.measuring.verdicts import Status, Verdict
 from offloop.pages.arms import blocks_said, columns, rows
 
@@ -71,7 +71,7 @@ def test_rows_follow_the_streams_of_the_experiment_whatever_they_are_called() ->
     ]
 
 
-def test_what_never_came_is_said_and_what_was_not_measured_is_empty() -> None:
+def test_a_cell_says_never_and_is_empty_if_it_was_not_measured() -> None:
     streams: Streams = {"visitor": {"request": "GET /ping"}}
     arms: dict[str, dict[str, float | None]] = {
         "naive": {"visitor.max_ms": None},
@@ -82,9 +82,7 @@ def test_what_never_came_is_said_and_what_was_not_measured_is_empty() -> None:
     assert list(rows(result(arms, streams))) == [("visitor slowest", ["never", "4.00 ms", ""])]
 
 
-def test_before_and_after_an_event_or_a_later_stream_plain_requests_have_rows_of_their_own() -> (
-    None
-):
+def test_phases_of_events_and_later_streams_have_rows_of_their_own() -> None:
     measures = {
         f"{phase}bystander.{name}": 4.0
         for phase in ("", "before:kill.", "after:kill.", "before:giant.", "after:giant.")
@@ -116,9 +114,7 @@ def test_orders_that_an_event_met_have_rows_of_their_own() -> None:
     ]
 
 
-def test_queues_have_rows_where_more_is_ordered_than_can_be_done_and_refusals_where_retried() -> (
-    None
-):
+def test_queues_have_rows_under_overload_and_refusals_where_retried() -> None:
     measures = {
         "report.refused": 31.0,
         "report.refused_p95_ms": 4.25,
@@ -151,7 +147,7 @@ def test_kinds_of_work_have_rows_in_their_order() -> None:
     ]
 
 
-def test_what_was_known_before_the_load_is_a_column_for_each_source() -> None:
+def test_each_source_of_predictions_has_a_column() -> None:
     known = {"predicted": {"queue.wait_max_ms": 900.0}, "calibrated": {}, "configured": {}}
     found = result({"naive": {"queue.wait_max_ms": 800.0}}, before_load=known)
     found.load["overload"] = True
@@ -161,14 +157,14 @@ def test_what_was_known_before_the_load_is_a_column_for_each_source() -> None:
     assert list(rows(found)) == [("longest wait, undisturbed", ["800 ms", "900 ms"])]
 
 
-def test_an_arm_that_ran_in_one_block_and_one_that_was_disturbed_say_so() -> None:
+def test_arms_that_ran_once_or_were_disturbed_are_marked() -> None:
     found = result({"naive": {}, "extra": {}}, disturbed_arms=["extra"])
     found.blocks = [{"naive": {}, "extra": {}}, {"naive": {}}]
 
     assert columns(found) == ["naive", "extra (one block), disturbed"]
 
 
-def test_a_table_says_which_blocks_it_is_of() -> None:
+def test_a_table_names_its_blocks() -> None:
     blocks: list[dict[str, dict[str, float | None]]] = [{"naive": {}}] * 3
 
     assert blocks_said(result({}, blocks=blocks, judged_blocks=[0, 1, 2])) == "3 blocks"

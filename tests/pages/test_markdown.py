@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from offloop.bench.results import RUN_FILE, ExperimentResult, Run
+from offloop.measuring.results import Checkout, ExperimentResult, Machine, Run
+from offloop.measuring.run_folder import RUN_FILE
 from offloop.measuring.verdicts import Verdict
 from offloop.pages.markdown import LAST_RUNS, renew, renew_measures, runs_of
 from tests.bench.support import block, result
@@ -33,9 +34,9 @@ def keep(tmp_path: Path) -> Keep:
         found = SOUND.model_copy(update={"verdict": verdict})
         run = Run(
             started_at=datetime(2026, 1, day, tzinfo=UTC),
-            machine={"processor": "abacus", "cores": 2, "python": "3.11.7"},
+            machine=Machine(processor="abacus", cores=2, python="3.11.7"),
             versions={},
-            git={},
+            git=Checkout(),
             seed=7,
             wall_s=61.0,
             experiments={"loop_blocking": found},
@@ -48,7 +49,7 @@ def keep(tmp_path: Path) -> Keep:
     return kept
 
 
-def test_only_what_stands_between_the_marks_is_renewed_and_renewing_twice_changes_nothing(
+def test_renewing_changes_only_the_marked_part_and_is_idempotent(
     keep: Keep,
 ) -> None:
     runs = keep()
@@ -66,8 +67,9 @@ def test_a_page_shows_the_table_the_verdict_the_gain_the_price_and_the_machine(k
     page = renew(PAGE, keep())
 
     for words in (
-        "| 3 blocks | baseline | naive | fixed | same_priority | predicted |",
-        "| bystander p99 | 4.00 ms | 580 ms | 5.00 ms | 6.00 ms | 588 ms |",
+        "| 3 blocks | baseline | naive | fixed | same_priority |",
+        "| the slowest ping in a hundred (p99) | 4.00 ms | 580 ms | 5.00 ms | 6.00 ms |",
+        "| price: processes |",
         "**pass**: Bystanders waited 116 times less. It takes 4 processes instead of 1.",
         "abacus, 2 cores, Python 3.11.7, 2026-01-02, 61 s. Of the last runs, 1 of 1 passed.",
     ):
@@ -111,7 +113,7 @@ def test_without_a_valid_run_the_page_stays_as_it_is(keep: Keep) -> None:
     assert renew(PAGE, keep(1, Verdict.NO_VERDICT)) == PAGE
 
 
-def test_only_the_last_runs_are_counted_and_a_link_to_one_is_not_another(keep: Keep) -> None:
+def test_only_the_last_runs_count_and_links_to_runs_do_not(keep: Keep) -> None:
     for day in range(1, LAST_RUNS + 3):
         runs = keep(day)
     (runs / "latest").symlink_to(f"2026-01-{LAST_RUNS + 2}")

@@ -1,5 +1,4 @@
-from offloop.bench.results import Detail, ExperimentResult
-from offloop.bench.table import FilledTable
+from offloop.measuring.results import Detail, ExperimentResult, FilledTable
 from offloop.measuring.verdicts import Status, Verdict
 from offloop.pages.table import shown
 

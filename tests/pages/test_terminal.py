@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from offloop.bench.evidence import said
-from offloop.bench.results import ExperimentResult, Noise, Run
 from offloop.load.protocol import Progress
+from offloop.measuring.results import Checkout, ExperimentResult, Machine, Noise, Run
 from offloop.measuring.verdicts import Judged, Verdict, judged
-from offloop.pages.terminal import Terminal, observed, overview
+from offloop.pages.limits import observed
+from offloop.pages.terminal import Terminal, overview
 from tests.bench.support import block, loop_blocking, result, shipped
 
 Show = Callable[[ExperimentResult], str]
@@ -31,19 +32,32 @@ def console(out: io.StringIO) -> Console:
 @pytest.fixture
 def show(console: Console, out: io.StringIO) -> Show:
     def shown(of: ExperimentResult) -> str:
-        with Terminal(console) as terminal:
+        with Terminal(console, verbose=True) as terminal:
             terminal.result("loop_blocking", of)
         return out.getvalue()
 
     return shown
 
 
+def test_by_default_only_what_is_judged_is_shown(console: Console, out: io.StringIO) -> None:
+    of = result([block(), block()])
+    with Terminal(console) as terminal:
+        terminal.result("loop_blocking", of)
+
+    kept = [each for each in of.expectations if each.promise]
+    assert kept
+    assert f"{len(kept)} promises were kept" in out.getvalue()
+    for each in of.expectations:
+        assert (each.says in out.getvalue()) is not each.promise
+    assert "bystander p50" not in out.getvalue()
+
+
 def new_run(*, quick: bool = False, **experiments: ExperimentResult) -> Run:
     return Run(
         started_at=datetime.now(UTC),
-        machine={"processor": "abacus", "cores": 2, "python": "3.11.7"},
+        machine=Machine(processor="abacus", cores=2, python="3.11.7"),
         versions={},
-        git={},
+        git=Checkout(),
         seed=7,
         quick=quick,
         wall_s=61.0,
@@ -72,19 +86,19 @@ def test_every_expectation_is_shown_with_what_was_observed_and_its_limit(show: S
 
     for each in of.expectations:
         (row,) = [line for line in text.splitlines() if each.says in line]
-        assert observed(each).splitlines()[0] in row
+        assert observed(each)[0] in row
         assert f"{each.op} {each.limit:g}" in row
         assert row.rstrip().endswith("ok")
 
 
-def test_what_theory_predicted_stands_beside_what_was_measured(show: Show) -> None:
+def test_predictions_are_shown_beside_measurements(show: Show) -> None:
     text = show(result([block(), block()]))
 
     (row,) = [line for line in text.splitlines() if "bystander p99  " in line]
     assert row.split()[-10:] == ["4.00", "ms", "580", "ms", "5.00", "ms", "6.00", "ms", "588", "ms"]
 
 
-def test_what_theory_predicts_is_shown_before_there_is_anything_to_compare_it_with(
+def test_predictions_are_shown_before_the_first_measurement(
     console: Console, out: io.StringIO
 ) -> None:
     before = ExperimentResult(
@@ -117,7 +131,7 @@ def test_a_failed_experiment_shows_which_expectation_is_broken(show: Show) -> No
     assert row.rstrip().endswith("broken")
 
 
-def test_without_a_verdict_the_reason_is_shown_and_the_gain_is_doubted(show: Show) -> None:
+def test_without_a_verdict_the_reason_is_shown_and_the_gain_is_marked(show: Show) -> None:
     late = block(naive={"bystander.dispatch_lag_p99_ms": 400.0})
     noise = [
         Noise(step=f"block {number}", taken_share=number / 10, taken_by=taken_by)
@@ -179,10 +193,10 @@ def judged_as(value: float | None, **changes: object) -> Judged:
         ),
     ],
 )
-def test_what_was_observed_has_its_interval_and_what_it_depends_on(
+def test_observed_values_are_shown_with_interval_and_conditions(
     of: Judged, said: list[str]
 ) -> None:
-    assert observed(of).splitlines() == said
+    assert observed(of) == said
 
 
 def test_a_limit_inside_of_the_interval_is_undecided_and_not_missing(show: Show) -> None:
@@ -204,7 +218,7 @@ def test_evidence_names_the_function_its_place_and_its_share(show: Show) -> None
     assert "summarise (reports/pricing.py:42)" in text
 
 
-def test_evidence_that_could_not_be_had_is_explained(show: Show) -> None:
+def test_missing_evidence_is_explained(show: Show) -> None:
     text = show(result([block()], evidence=[], evidence_missing="py-spy [root] is not allowed"))
 
     assert "No evidence: py-spy [root] is not allowed" in text
@@ -259,7 +273,7 @@ def test_a_quick_run_is_marked_with_its_verdict_everywhere(
     assert "A quick run, of fewer blocks" in text
 
 
-def test_the_question_is_put_before_the_run(console: Console, out: io.StringIO) -> None:
+def test_the_question_is_shown_before_the_run(console: Console, out: io.StringIO) -> None:
     experiment = loop_blocking()
 
     with Terminal(console) as terminal:
@@ -270,7 +284,7 @@ def test_the_question_is_put_before_the_run(console: Console, out: io.StringIO) 
     assert "Predict before you look: " + " ".join(experiment.prediction.split()) in text
 
 
-def test_where_there_is_no_terminal_each_step_is_a_line_of_its_own(
+def test_without_a_terminal_each_step_is_a_line_of_its_own(
     console: Console, out: io.StringIO
 ) -> None:
     with Terminal(console) as terminal:
@@ -303,9 +317,7 @@ def progress() -> Progress:
 
 
 @pytest.mark.parametrize("width", [50, 80, 200])
-def test_a_table_of_words_that_is_too_wide_goes_on_in_another_and_no_cell_is_cut(
-    out: io.StringIO, width: int
-) -> None:
+def test_a_table_that_is_too_wide_is_split_and_no_cell_is_cut(out: io.StringIO, width: int) -> None:
     found = result([block()])
     headings = ["rung", *(f"a heading {number}" for number in range(9))]
     row = ["queue + workers", *(f"cell{number}" for number in range(9))]

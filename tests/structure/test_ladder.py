@@ -13,7 +13,7 @@ from offloop.stack.catalog import WAYS
 
 FILE: Path = project_root() / "loadtests" / "experiments" / "ladder.toml"
 
-#: The rung that stands for a service of somebody else.
+#: The rung that stands for an external service.
 ELSEWHERE = "awaited"
 
 #: Attempts at something else than building reports.

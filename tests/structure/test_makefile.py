@@ -24,8 +24,10 @@ def dry_run(*arguments: str, **env: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("target", ["bench", "check", "test-fast", "test", "test-slow", "help"])
-def test_every_target_that_somebody_is_told_of_can_be_read(target: str) -> None:
+@pytest.mark.parametrize(
+    "target", ["bench", "check", "test-fast", "test", "test-slow", "test-nightly", "help"]
+)
+def test_make_can_read_every_target_that_docs_name(target: str) -> None:
     assert dry_run(target)
 
 

@@ -1,4 +1,4 @@
-"""A report service of somebody else: it takes as long as ours, and none of our process's time.
+"""An external report service: it takes as long as ours, and no CPU time of our process.
 
 It is the naive app itself, in a process of its own, at the priority of the workers.
 """

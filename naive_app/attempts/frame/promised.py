@@ -1,4 +1,4 @@
-"""Reports that are answered for before they are built, as `naive_app.finished` keeps the others."""
+"""Records of reports that are accepted before they are built, in the form of `FinishedReports`."""
 
 from typing import Annotated
 
@@ -11,19 +11,19 @@ from reports.spec import ReportResult
 
 
 class PromisedReports(FinishedReports):
-    """Remembers how far each report is. Who builds it has to say so."""
+    """Remembers how far each report is. The code that builds it has to say so."""
 
     def promise(self, job_id: str) -> Job:
-        """Write down a report that was accepted now."""
+        """Record a report that was accepted now."""
         return self._write(Job(job_id=job_id, status=JobStatus.QUEUED, accepted_at=now()))
 
     def start(self, job: Job) -> Job:
-        """Write down that somebody begins to build it now."""
+        """Record that the work on it begins now."""
         changes = {"status": JobStatus.RUNNING, "attempt": 1, "started_at": now()}
         return self._write(job.model_copy(update=changes))
 
     def finish(self, job: Job, result: ReportResult) -> Job:
-        """Write down that it is finished now."""
+        """Record that it is finished now."""
         changes = {
             "status": JobStatus.DONE,
             "progress": 1.0,

@@ -27,8 +27,8 @@ def build_report(job_id: str) -> None:
 def hand_over(job: QueuedJob, spec: ReportSpec) -> None:
     """Record a job and send it to the workers, as Dramatiq's documentation does.
 
-    Both wait for the broker, for as long as it takes. Whoever dies in between leaves a record
-    that nobody will ever work on.
+    Both steps wait for the broker, without a deadline. A process that dies between them leaves a
+    record without a message, and no worker will ever take that job.
     """
     record: dict[str, str | int | float] = {
         "status": job.status,

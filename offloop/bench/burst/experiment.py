@@ -52,7 +52,7 @@ class BurstExperiment(Question):
 
     @property
     def judged_arms(self) -> tuple[str, ...]:
-        """The arms that are compared; the others are only shown."""
+        """The arms that are compared. All other arms are only shown."""
         compared = {"naive", "fixed"} | self.expected_of
         return tuple(name for name in self.arms if name in compared)
 

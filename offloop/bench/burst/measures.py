@@ -5,7 +5,7 @@ from statistics import median
 
 from offloop.bench.burst.protocol import Done, Kind, Times
 from offloop.measuring import catalogue
-from offloop.measuring.catalogue import TAKEN
+from offloop.measuring.instruments.resources import TAKEN
 from offloop.measuring.values import Recorded
 from offloop.stack.sampling import ResourceSample
 
@@ -46,7 +46,7 @@ def of_work(times: Times, pieces: int) -> dict[str, float]:
     # The speed-up is one of medians: a piece that was held up by something else on the machine
     # makes one pair of times odd, and not the result.
     alone_s, burst_s = median(times.alone_s), median(times.burst_s)
-    # What others take of the machine makes a burst longer; the GIL lets it use one core only.
+    # Both other programs and the GIL make a burst longer; only the GIL limits it to one core.
     bursts = zip(times.burst_cpu_s, times.burst_s, strict=True)
     return {
         "alone_ms": _MS * alone_s,

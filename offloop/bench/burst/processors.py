@@ -1,7 +1,7 @@
-"""How much of the machine others had while a program of the lab ran.
+"""How much of the machine other programs used while a program of the lab ran.
 
-Unlike `offloop.measuring.noise`, this needs no samples, which miss what a program does before the
-first of them, and what short-lived processes do; but it counts a program only once it has ended.
+Unlike `offloop.measuring.noise`, this needs no samples. Samples miss what a program does before the
+first of them, and what short-lived processes do. But a program counts here only once it has ended.
 """
 
 import os
@@ -17,8 +17,9 @@ class Processors(NamedTuple):
     """What all processors together have done since some moment in the past, in seconds.
 
     Attributes:
-        total_s: Everything, also what the host of a virtual machine gave to others.
-        free_s: Nothing.
+        total_s: All of the time, including steal time: what the host of a virtual machine gave to
+            its other guests.
+        free_s: Idle time.
         ours_s: Work of this process, and of those of its descendants that have been waited for.
     """
 

@@ -32,8 +32,8 @@ def validity(
             ">=",
             MIN_CPUS,
             "the work may use two processors",
-            "with one, processes are no faster than threads; `taskset` and containers may take "
-            "the others away",
+            "with one, processes are no faster than threads; `taskset` and containers may hide "
+            "the other processors",
         ),
         judged(
             "has_a_gil",

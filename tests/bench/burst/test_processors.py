@@ -11,23 +11,23 @@ BEFORE = Processors(total_s=100.0, free_s=50.0, ours_s=3.0)
 BUSY = "import time\nwhile time.process_time() < 0.5: pass"
 
 
-def test_what_was_neither_free_nor_ours_was_taken() -> None:
+def test_time_that_is_neither_idle_nor_ours_was_taken_by_other_programs() -> None:
     after = Processors(total_s=120.0, free_s=55.0, ours_s=16.0)
 
     assert after.taken_since(BEFORE) == pytest.approx(0.1)
 
 
-def test_clocks_that_differ_by_a_tick_do_not_take_less_than_nothing() -> None:
+def test_the_share_taken_by_other_programs_is_never_negative() -> None:
     after = Processors(total_s=120.0, free_s=60.0, ours_s=13.01)
 
     assert after.taken_since(BEFORE) == 0
 
 
-def test_no_time_says_nothing() -> None:
+def test_without_elapsed_time_the_share_taken_is_unknown() -> None:
     assert BEFORE.taken_since(BEFORE) is None
 
 
-def test_what_a_program_did_that_has_ended_was_ours() -> None:
+def test_the_time_of_a_child_that_has_ended_is_ours() -> None:
     before = Processors.now()
 
     subprocess.run([sys.executable, "-c", BUSY], check=True)

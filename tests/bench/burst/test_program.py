@@ -33,7 +33,7 @@ def test_an_arm_becomes_a_command_that_a_person_could_type() -> None:
     )
 
 
-def test_what_the_program_says_is_read(stack: Stack, tmp_path: Path) -> None:
+def test_the_output_of_the_program_is_read(stack: Stack, tmp_path: Path) -> None:
     said = done()
 
     found = run_program(stack, "naive", python(f"print({said.model_dump_json()!r})"), tmp_path)
@@ -68,7 +68,7 @@ def test_a_program_that_is_killed_is_told_from_one_that_fails(stack: Stack, tmp_
         run_program(stack, "naive", python(code), tmp_path)
 
 
-def test_a_program_that_says_something_else_is_quoted(stack: Stack, tmp_path: Path) -> None:
+def test_unexpected_output_of_a_program_is_quoted(stack: Stack, tmp_path: Path) -> None:
     with pytest.raises(BurstError, match="naive said b'hello"):
         run_program(stack, "naive", python("print('hello')"), tmp_path)
 

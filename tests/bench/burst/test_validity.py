@@ -41,7 +41,7 @@ def test_sound_blocks_pass_every_check() -> None:
     assert not doubts([block(), block()], digests())
 
 
-def test_an_arm_that_is_shown_once_is_missed_in_no_other_block() -> None:
+def test_an_arm_that_runs_once_may_be_absent_from_other_blocks() -> None:
     once = {**block(), "more_threads": block()["naive"]}
 
     assert not doubts([once, block()], digests())
@@ -54,7 +54,7 @@ def test_with_one_processor_there_is_no_verdict() -> None:
     assert found["two_processors"].observed == 1
 
 
-def test_blocks_that_are_not_judged_are_empty_and_not_missed() -> None:
+def test_empty_blocks_that_are_not_judged_are_not_missing() -> None:
     once: Block = {"more_threads": block()["naive"]}
 
     assert not doubts([once, {}, block()], digests())
@@ -69,18 +69,18 @@ def test_without_a_gil_there_is_no_verdict_whatever_was_measured() -> None:
     assert experiment_verdict(list(found.values()), list(found.values())) is Verdict.NO_VERDICT
 
 
-def test_what_one_arm_does_not_say_is_not_known() -> None:
+def test_a_value_that_one_arm_lacks_is_unknown() -> None:
     assert doubts([block(), block(gil=None)], digests())["has_a_gil"].observed is None
 
 
-def test_another_result_is_no_fix() -> None:
+def test_an_arm_with_another_result_is_not_comparable() -> None:
     found = doubts([block()], digests(odd="gzip"))
 
     assert found.keys() == {"gzip_same_result"}
     assert found["gzip_same_result"].observed == 2
 
 
-def test_an_arm_without_results_has_not_the_same() -> None:
+def test_an_arm_without_results_has_not_shown_the_same_result() -> None:
     found = doubts([block()], {"naive": digests()["naive"]})
 
     assert found.keys() == {f"{kind}_same_result" for kind in WORK}

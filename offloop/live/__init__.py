@@ -1,0 +1,1 @@
+"""`offloop live`: the page on which one watches a service stall."""

@@ -1,0 +1,1 @@
+"""Charts: one function a chart, from a run's data to an SVG that fits light and dark pages."""
