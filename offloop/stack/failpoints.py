@@ -132,29 +132,42 @@ class Trap:
 
     Attributes:
         failpoint: Where.
-        catches: Whether a process, by its id, is one that is waited for.
-        act: What to do with it. The process stays where it is until this returns.
+        act: What to do with the process, by its id. It stays where it is until this returns.
+        catches: Whether a process, by its id, is one that is waited for. The default is any.
         sprung: Set when it is done.
     """
 
     failpoint: str
-    catches: Callable[[int], bool]
     act: Callable[[int], object]
+    catches: Callable[[int], bool] = lambda _: True
     sprung: threading.Event = field(default_factory=threading.Event)
 
 
 class FailpointServer(FailpointListener):
-    """Everything goes on at once that does not walk into a trap."""
+    """Lets every process go on at once that no trap catches.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, self._reached)
+    Args:
+        path: Where the socket goes.
+        watch: Told of every failpoint before a trap is, from a thread; it must be quick.
+        gone: Told of the id of every process whose connection has ended.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        watch: Callable[[Announcement], None] = lambda _: None,
+        gone: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        super().__init__(path, self._reached, gone)
+        self._watch = watch
         self._traps_lock = threading.Lock()
         self._traps: list[Trap] = []
 
-    def set(self, trap: Trap) -> None:
+    def set(self, trap: Trap) -> Trap:
         """Wait for a process at a failpoint; one that is there already is not caught."""
         with self._traps_lock:
             self._traps.append(trap)
+        return trap
 
     def remove(self, trap: Trap) -> bool:
         """Stop waiting, and return whether the trap had caught no process."""
@@ -166,6 +179,7 @@ class FailpointServer(FailpointListener):
             return True
 
     def _reached(self, announced: Announcement) -> None:
+        self._watch(announced)
         with self._traps_lock:
             waiting = [trap for trap in self._traps if trap.failpoint == announced.failpoint]
         trap = next((trap for trap in waiting if trap.catches(announced.pid)), None)

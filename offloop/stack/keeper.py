@@ -44,15 +44,21 @@ class Keeper:
         stack: Runs them.
         services: What to keep up.
         tell: Is told, in a sentence, of every death and every new start.
+        longest_delay_s: Limit of the delay, which doubles with each death in a row.
     """
 
     def __init__(
-        self, stack: Stack, services: tuple[Service, ...], tell: Callable[[str], None]
+        self,
+        stack: Stack,
+        services: tuple[Service, ...],
+        tell: Callable[[str], None],
+        longest_delay_s: float = LONGEST_DELAY_S,
     ) -> None:
         self._stack = stack
         self._services = {service.name: service for service in services}
         self._records = {name: _Record() for name in self._services}
         self._tell = tell
+        self._longest_delay_s = longest_delay_s
 
     def start(self) -> None:
         """Start all services.
@@ -62,6 +68,15 @@ class Keeper:
         """
         self._stack.start(*self._services.values())
 
+    def is_up(self, name: str) -> bool:
+        """Whether a service is not waiting to be started again, and has been ready."""
+        record = self._records[name]
+        return record.due_s is None and record.launched_s is None
+
+    def all_up(self) -> bool:
+        """Whether every service runs and has been ready."""
+        return not self._stack.dead() and all(map(self.is_up, self._records))
+
     def look(self) -> bool:
         """Start again what has died and waited long enough.
 
@@ -70,8 +85,8 @@ class Keeper:
         """
         dead = self._stack.dead()
         for died in dead:
-            self._stack.stop(died.service)  # whatever it has left behind
             self._note_death(died.service, died.status or "has ended")
+            self._stack.stop(died.service)  # whatever it has left behind
         now = time.monotonic()
         due = [name for name, record in self._records.items() if record.is_due(now)]
         for name in due:
@@ -86,7 +101,7 @@ class Keeper:
         now = time.monotonic()
         if now - record.last_death_s > STEADY_S:
             record.deaths = 0
-        delay_s = min(FIRST_DELAY_S * 2**record.deaths, LONGEST_DELAY_S)
+        delay_s = min(FIRST_DELAY_S * 2**record.deaths, self._longest_delay_s)
         record.deaths += 1
         record.last_death_s = now
         record.due_s, record.launched_s = now + delay_s, None

@@ -1,31 +1,30 @@
-"""`python -m tests.chaos`: breaks the job tier at random, from a seed, and says what came of it."""
+"""`python -m tests.chaos`: breaks the job tier at random, from a seed, and shows the outcome."""
 
 import random
 import shutil
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
+from rich.table import Table
 
 from offloop.commands.ending import explained
 from offloop.errors import ExitCode
+from offloop.load.percentiles import Percentiles
 from offloop.stack import catalog
 from offloop.stack.signals import interruptible
-from tests.chaos.campaign import Hit, Outcome, run
-from tests.chaos.catalogue import work_out
-from tests.chaos.coverage import shortfalls
-from tests.chaos.invariants import Expected
-from tests.chaos.load import CALLBACKS
+from tests.chaos.campaign import Outcome, run
+from tests.chaos.customers import CALLBACKS
+from tests.chaos.faults import Hit, Kind, Phase, Target, shortfalls
+from tests.chaos.invariants import Harm
 from tests.chaos.stage import open_stage
-from tests.chaos.tables import hits_table, summary
 from tests.shop import ROOT
-
-_SHOWN = 20
 
 
 def _known_tier(tier: str) -> str:
@@ -43,85 +42,89 @@ def chaos(
     ] = catalog.STANDARD_TIER,
     redis_server: Annotated[
         Path | None,
-        typer.Option(
-            exists=True, dir_okay=False, help="Another broker to run: /usr/bin/redis-server."
-        ),
+        typer.Option(exists=True, dir_okay=False, help="Another broker: /usr/bin/redis-server."),
     ] = None,
 ) -> None:
-    """Break the job tier at random, from a seed, and say what came of it.
+    """Break the job tier at random, from a seed, and show what came of it.
 
     Ends with 1 if a promise was broken, or if the run proves too little.
     """
     if seed is None:
         seed = random.SystemRandom().randrange(10**6)
-    with interruptible(), explained():
-        kept = _kept(_Campaign(seed, faults, tier, redis_server))
-    raise typer.Exit(ExitCode.PASS if kept else ExitCode.FAIL)
-
-
-@dataclass(frozen=True)
-class _Campaign:
-    seed: int
-    faults: int
-    tier: str
-    redis_server: Path | None
-
-
-def _kept(arguments: _Campaign) -> bool:
-    """Run one campaign and show it; whether every promise was kept, and the run proves it."""
-    console = Console()
-    console.print(f"seed {arguments.seed}: {arguments.faults} faults on {arguments.tier}")
-    with tempfile.TemporaryDirectory() as folder:
-        expected = work_out(Path(folder))
-    logs = ROOT / ".offloop" / "chaos" / str(arguments.seed)
+    console = Console(highlight=False)
+    console.print(f"seed {seed}: {faults} faults on {tier}")
+    logs = ROOT / ".offloop" / "chaos" / str(seed)
     shutil.rmtree(logs, ignore_errors=True)  # those of the same seed before
-    outcome = _campaign(arguments, logs, expected, console)
-    console.print(hits_table(outcome.hits))
-    for line in summary(outcome):
-        console.print(line, highlight=False)
-    for violation in outcome.violations[:_SHOWN]:
-        console.print(f"  {violation}", highlight=False, markup=False)
-    short = shortfalls(outcome.hits)
-    for words in short:
-        console.print(f"This run proves too little: {words}.", highlight=False)
-    if not outcome.violations:
-        console.print("Nothing lost, nothing doubled, nothing half visible, nothing stuck.")
-        return not short
-    console.print(
-        f"{len(outcome.violations)} violations; logs and journal are in {logs}. The same faults "
-        f"again: --seed {arguments.seed} --faults {arguments.faults}",
-        highlight=False,
-    )
-    return False
-
-
-def _campaign(
-    arguments: _Campaign,
-    logs: Path,
-    expected: Mapping[str, Expected],
-    console: Console,
-) -> Outcome:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     with (
-        Progress(*columns, console=console, transient=True) as progress,
-        open_stage(
-            logs, expected, tier=arguments.tier, redis_server=arguments.redis_server
-        ) as stage,
+        interruptible(),
+        explained(),
+        Progress(console=console, transient=True) as progress,
+        open_stage(logs, tier=tier, redis_server=redis_server) as stage,
     ):
-        task = progress.add_task("faults", total=arguments.faults)
+        task = progress.add_task("faults", total=faults)
 
         def tell(hit: Hit) -> None:
             words = f"{hit.fault.kind} {hit.name} at {hit.phase}"
             progress.update(task, advance=1, description=words)
 
-        # Other tiers make none, and are not to be blamed for those that do not arrive.
-        callbacks = CALLBACKS if arguments.tier == catalog.STANDARD_TIER else 0.0
-        return run(stage, arguments.seed, arguments.faults, tell, callbacks=callbacks)
+        # Other tiers make no callbacks.
+        callbacks = CALLBACKS if tier == catalog.STANDARD_TIER else 0.0
+        outcome = run(stage, seed, faults, tell, callbacks)
+    console.print(_hits_table(outcome.hits))
+    # The rest is in the journal.
+    for line in [*_summary(outcome), *map(str, outcome.violations[:20])]:
+        console.print(line, markup=False)
+    too_little = shortfalls(outcome.hits)
+    for words in too_little:
+        console.print(f"This run proves too little: {words}.")
+    if outcome.violations:
+        console.print(
+            f"{len(outcome.violations)} violations; logs and journal are in {logs}. The same "
+            f"faults again: --seed {seed} --faults {faults}"
+        )
+    else:
+        console.print("Nothing lost, nothing doubled, nothing half visible, nothing stuck.")
+    raise typer.Exit(ExitCode.FAIL if outcome.violations or too_little else ExitCode.PASS)
+
+
+def _hits_table(hits: Sequence[Hit]) -> Table:
+    """Faults by phase, target and kind; in brackets those that hit a process with work in hand."""
+    columns = tuple(product(Target, Kind))
+    table = Table(title="faults (with work in hand)", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("phase", no_wrap=True)
+    for target, kind in columns:
+        table.add_column(f"{target}\n{kind}", justify="right")
+    table.add_column("\nall", justify="right")
+    rows = {phase.replace("_", " "): [hit for hit in hits if hit.phase is phase] for phase in Phase}
+    for name, row in {**rows, "all": hits}.items():
+        cells = ([h for h in row if (h.fault.target, h.fault.kind) == cell] for cell in columns)
+        table.add_row(name, *map(_count, cells), _count(row), end_section=name == Phase.ANY)
+    return table
+
+
+def _count(hits: Sequence[Hit]) -> str:
+    return f"{len(hits)} ({sum(hit.with_work for hit in hits)})" if hits else ""
+
+
+def _summary(outcome: Outcome) -> list[str]:
+    """Return the figures, one a line."""
+    evidence = outcome.evidence
+    statuses = [record.get("status") for record in evidence.records.values()]
+    done, failed = statuses.count("done"), statuses.count("failed")
+    share = sum(hit.with_work for hit in outcome.hits) / len(outcome.hits)
+    times = Percentiles.of(outcome.recoveries_s)
+    waits = f"p50 {times.p50:.1f} s, p95 {times.p95:.1f} s" if times else "never seen"
+    # A job that came to harm in one way counts once, however many words there are for it.
+    harmed = Counter(
+        harm for harm, _ in {(v.harm, v.job_id or v.words) for v in outcome.violations}
+    )
+    return [
+        f"{len(outcome.hits)} faults in {outcome.seconds:.0f} s, {share:.0%} with work in hand",
+        f"{len(evidence.promised)} jobs promised: {done} done, {failed} given up",
+        f"{len(evidence.deliveries)} callbacks delivered",
+        f"slot killed -> job running again: {waits}",
+        ", ".join(f"{harmed[harm]} {harm}" for harm in Harm),
+    ]
 
 
 if __name__ == "__main__":

@@ -1,37 +1,30 @@
-"""What is broken, how and when: a plan of faults, from a seed and nothing else."""
+"""What is broken, how and when: a plan of faults from a seed, and what a campaign has to hit."""
 
-import math
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate, zip_longest
+from itertools import accumulate, cycle
 
 from reports.failpoints import Failpoint
 
-#: Seconds of silence after which the tier believes a worker dead (`heartbeat_timeout_ms`).
+#: Seconds of silence after which the tier takes a worker for dead (`heartbeat_timeout_ms`).
 HEARTBEAT_S = 2.0
 
-#: Seconds; a freeze may be over before anybody notices, or last several heartbeats.
+#: Seconds. A freeze may be too short to be noticed, or last several heartbeats.
 SHORTEST_FREEZE_S = 0.2
 LONGEST_FREEZE_S = 3.5 * HEARTBEAT_S
 
-#: Share of faults that freeze; the others kill.
-FREEZES = 0.4
-
-#: Share of the kills that interrupt a job with nothing else broken at the same time.
-CALM = 0.5
-
-#: Seconds after the first lines of a file: so long a report may take to write, more or less.
-_WRITING_S = 0.4
-
-#: Seconds in which a dead slot's jobs wait for housekeeping.
-_RECOVERING_S = HEARTBEAT_S + 1.0
-
-#: Seconds an order is on its way through the API and the broker, more or less.
-_ACCEPTING_S = 0.008
-
 _LONGEST_GAP_S = 2.5
+
+#: Least share of faults that hit a process with work in hand. Short campaigns depend on chance.
+WITH_WORK = 0.8
+WITH_WORK_SHORT = 0.6
+
+#: A campaign of this many faults is long: it has to hit every phase this often.
+LONG = 200
+EACH_PHASE = 5
 
 
 class Target(StrEnum):
@@ -53,6 +46,7 @@ class Kind(StrEnum):
 class Phase(StrEnum):
     """When a fault hits: at a failpoint, or at another moment that can be seen from outside."""
 
+    #: An order has been sent and not answered.
     ACCEPT = "accept"
     FETCH = Failpoint.FETCH.value
     WRITE = Failpoint.WRITE.value
@@ -61,163 +55,130 @@ class Phase(StrEnum):
     AFTER_BILLING = Failpoint.AFTER_BILLING.value
     BEFORE_ACK = Failpoint.BEFORE_ACK.value
     IDLE = Failpoint.IDLE.value
-    #: A callback has reached its receiver, and nobody has noted that yet.
+    #: A callback has reached its receiver and has not been answered.
     DELIVER = "deliver"
     #: The job of a killed slot has to be given to another one.
     RECOVER = "recover"
-    #: Whatever happens to go on.
+    #: Any moment.
     ANY = "any"
 
-    @property
-    def failpoint(self) -> Failpoint | None:
-        """The failpoint of a job that this phase is, if it is one."""
-        return Failpoint(self.value) if self.value in set(Failpoint) else None
 
-
-#: Phases in which a slot has a job in hand.
-IN_HAND = (
-    Phase.FETCH,
-    Phase.WRITE,
-    Phase.BEFORE_RENAME,
-    Phase.AFTER_RENAME,
-    Phase.AFTER_BILLING,
-    Phase.BEFORE_ACK,
+#: Phases in which a slot has a job in hand that is not finished.
+UNFINISHED = (
+    *(Phase.FETCH, Phase.WRITE, Phase.BEFORE_RENAME),
+    *(Phase.AFTER_RENAME, Phase.AFTER_BILLING),
 )
 
-#: Those of them in which the job is not finished.
-UNFINISHED = IN_HAND[:-1]
+#: Longest delay of a fault after its phase has begun, in seconds; none elsewhere. About as long as
+#: an order is on its way, a report is written, and a dead slot's job waits for housekeeping.
+_DELAYS_S = {Phase.ACCEPT: 0.008, Phase.WRITE: 0.4, Phase.RECOVER: HEARTBEAT_S + 1, Phase.ANY: 1.0}
+
+#: Two faults in five freeze.
+_KINDS = (Kind.KILL, Kind.KILL, Kind.FREEZE, Kind.KILL, Kind.FREEZE)
 
 
 @dataclass(frozen=True)
 class Fault:
     """One thing to break.
 
-    Attributes:
-        target: What is hit. Which of the slots, the load decides: the first to reach the phase.
-        kind: What is done to it.
-        phase: When.
-        delay_s: Seconds to wait once the phase has begun. Where it is 0 and the phase a failpoint,
-            the slot is held there until it has been hit.
-        freeze_s: Seconds until a frozen process may go on; 0 for a kill.
-        gap_s: Seconds to the next fault.
-        calm: Whether nothing else is to be broken meanwhile: not before it, and not until the job
-            that it interrupts runs again. Shows how long that takes by itself.
+    The load decides which of the slots is hit: the first one to reach the phase. It is held at a
+    failpoint until it has been hit, unless there is a delay.
     """
 
     target: Target
     kind: Kind
     phase: Phase
+    #: Seconds after the phase has begun, until a frozen process is resumed, and to the next fault.
     delay_s: float
     freeze_s: float
     gap_s: float
-    calm: bool = False
+
+    @property
+    def leaves_a_job(self) -> bool:
+        """Whether a slot dies in the middle of a job, which then has to run again."""
+        dies = self.target is Target.SLOT and self.kind is Kind.KILL
+        return dies and self.phase in UNFINISHED
 
 
 @dataclass(frozen=True)
-class _Cell:
-    target: Target
+class Hit:
+    """A fault as it happened: the service it hit, when, and the job in hand if one is known."""
+
+    fault: Fault
+    name: str
     phase: Phase
-    weight: int
+    with_work: bool
+    job_id: str
 
 
-# Cells of one phase stand together: see `_spread`. Per mille.
-_CELLS = (
-    _Cell(Target.API, Phase.ACCEPT, 90),
-    _Cell(Target.BROKER, Phase.ACCEPT, 30),
-    _Cell(Target.SLOT, Phase.FETCH, 70),
-    _Cell(Target.BROKER, Phase.FETCH, 15),
-    _Cell(Target.SLOT, Phase.WRITE, 130),
-    _Cell(Target.BROKER, Phase.WRITE, 25),
-    _Cell(Target.SLOT, Phase.BEFORE_RENAME, 70),
-    _Cell(Target.SLOT, Phase.AFTER_RENAME, 70),
-    _Cell(Target.BROKER, Phase.AFTER_RENAME, 15),
-    _Cell(Target.SLOT, Phase.AFTER_BILLING, 90),
-    _Cell(Target.BROKER, Phase.AFTER_BILLING, 20),
-    _Cell(Target.SLOT, Phase.BEFORE_ACK, 70),
-    _Cell(Target.BROKER, Phase.BEFORE_ACK, 20),
-    _Cell(Target.SLOT, Phase.IDLE, 40),
-    _Cell(Target.HOUSEKEEPING, Phase.DELIVER, 65),
-    _Cell(Target.HOUSEKEEPING, Phase.RECOVER, 70),
-    _Cell(Target.SLOT, Phase.ANY, 60),
-    _Cell(Target.API, Phase.ANY, 10),
-    _Cell(Target.BROKER, Phase.ANY, 25),
-    _Cell(Target.HOUSEKEEPING, Phase.ANY, 15),
-)
+#: Shares per mille.
+_SHARES = {
+    Phase.ACCEPT: {Target.API: 90, Target.BROKER: 30},
+    Phase.FETCH: {Target.SLOT: 70, Target.BROKER: 15},
+    Phase.WRITE: {Target.SLOT: 130, Target.BROKER: 25},
+    Phase.BEFORE_RENAME: {Target.SLOT: 70},
+    Phase.AFTER_RENAME: {Target.SLOT: 70, Target.BROKER: 15},
+    Phase.AFTER_BILLING: {Target.SLOT: 90, Target.BROKER: 20},
+    Phase.BEFORE_ACK: {Target.SLOT: 70, Target.BROKER: 20},
+    Phase.IDLE: {Target.SLOT: 40},
+    Phase.DELIVER: {Target.HOUSEKEEPING: 65},
+    Phase.RECOVER: {Target.HOUSEKEEPING: 70},
+    Phase.ANY: {Target.SLOT: 60, Target.API: 10, Target.BROKER: 25, Target.HOUSEKEEPING: 15},
+}
 
 
 def plan(seed: int, number: int) -> tuple[Fault, ...]:
-    """Return a sequence of faults in which every phase, target and kind gets its share.
+    """Return faults in which every phase, target and kind has its share.
 
-    The same seed gives the same plan. A fault that hits housekeeping while it has to recover jobs
-    follows one that kills a slot with a job in hand, if there is one.
+    The same seed gives the same plan. A fault that hits housekeeping while it recovers jobs follows
+    one that kills a slot with a job in hand, if there is one.
     """
     chance = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
-    cells = list(_spread(_CELLS, number, chance.random()))
-    kinds = [
-        Kind.FREEZE if math.floor((i + 1) * FREEZES) > math.floor(i * FREEZES) else Kind.KILL
-        for i in range(number)
+    places = _spread(number, chance.random())
+    # Neighbours are alike, so that each row of the table gets its share of both kinds.
+    faults = [
+        _fault(*place, kind, chance) for place, kind in zip(places, cycle(_KINDS), strict=False)
     ]
-    # Neighbours are alike, so that each cell gets its share of both kinds.
-    faults = [_fault(cell, kind, chance) for cell, kind in zip(cells, kinds, strict=True)]
     chance.shuffle(faults)
-    ordered = _recoveries_after_kills(faults, chance)
-    return tuple(_half_of_kills_calm(ordered, chance))
+    return tuple(_recoveries_after_kills(faults, chance))
 
 
-def _spread(cells: Sequence[_Cell], number: int, start: float) -> Iterator[_Cell]:
-    """Choose cells by systematic sampling: each gets its share, to within one."""
-    ends = list(accumulate(cell.weight for cell in cells))
-    index = 0
-    for i in range(number):
-        while ends[index] <= (i + start) / number * ends[-1]:
-            index += 1
-        yield cells[index]
+def _spread(number: int, start: float) -> list[tuple[Target, Phase]]:
+    """Choose cells of the table by systematic sampling: each gets its share, to within one."""
+    cells = [(target, phase) for phase, row in _SHARES.items() for target in row]
+    ends = list(accumulate(share for row in _SHARES.values() for share in row.values()))
+    return [cells[bisect_right(ends, (i + start) / number * ends[-1])] for i in range(number)]
 
 
-def _fault(cell: _Cell, kind: Kind, chance: random.Random) -> Fault:
-    freeze_s = LONGEST_FREEZE_S / SHORTEST_FREEZE_S
-    return Fault(
-        target=cell.target,
-        kind=kind,
-        phase=cell.phase,
-        delay_s=_delay_s(cell.phase, chance),
-        freeze_s=SHORTEST_FREEZE_S * freeze_s ** chance.random() if kind is Kind.FREEZE else 0.0,
-        gap_s=chance.uniform(0, _LONGEST_GAP_S),
-    )
-
-
-def _delay_s(phase: Phase, chance: random.Random) -> float:
-    match phase:
-        case Phase.WRITE:
-            # Half of them with more than its first lines written.
-            return chance.choice((0.0, chance.uniform(0, _WRITING_S)))
-        case Phase.ACCEPT:
-            return chance.uniform(0, _ACCEPTING_S)
-        case Phase.RECOVER:
-            return chance.uniform(0, _RECOVERING_S)
-        case Phase.ANY:
-            return chance.uniform(0, 1)
-        case _:
-            return 0.0
+def _fault(target: Target, phase: Phase, kind: Kind, chance: random.Random) -> Fault:
+    delay_s = chance.uniform(0, _DELAYS_S[phase]) if phase in _DELAYS_S else 0.0
+    if phase is Phase.WRITE:
+        # Half of them hit when the first lines have been written, the rest later.
+        delay_s = chance.choice((0.0, delay_s))
+    longer = LONGEST_FREEZE_S / SHORTEST_FREEZE_S
+    freeze_s = SHORTEST_FREEZE_S * longer ** chance.random() if kind is Kind.FREEZE else 0.0
+    return Fault(target, kind, phase, delay_s, freeze_s, chance.uniform(0, _LONGEST_GAP_S))
 
 
 def _recoveries_after_kills(faults: Sequence[Fault], chance: random.Random) -> list[Fault]:
     recoveries = [fault for fault in faults if fault.phase is Phase.RECOVER]
     ordered = [fault for fault in faults if fault.phase is not Phase.RECOVER]
-    deadly = [i for i, fault in enumerate(ordered) if leaves_a_job(fault)]
-    chosen = sorted(chance.sample(deadly, min(len(recoveries), len(deadly))), reverse=True)
-    for place in chosen:
+    deadly = [place for place, fault in enumerate(ordered) if fault.leaves_a_job]
+    chosen = chance.sample(deadly, min(len(recoveries), len(deadly)))
+    for place in sorted(chosen, reverse=True):
         ordered.insert(place + 1, recoveries.pop())
     return ordered + recoveries
 
 
-def _half_of_kills_calm(faults: Sequence[Fault], chance: random.Random) -> Iterator[Fault]:
-    for fault, following in zip_longest(faults, faults[1:]):
-        followed = following is not None and following.phase is Phase.RECOVER
-        calm = leaves_a_job(fault) and not followed and chance.random() < CALM
-        yield replace(fault, calm=calm)
-
-
-def leaves_a_job(fault: Fault) -> bool:
-    """Whether a slot dies in the middle of a job, so that it has to run again."""
-    return fault.target is Target.SLOT and fault.kind is Kind.KILL and fault.phase in UNFINISHED
+def shortfalls(hits: Sequence[Hit]) -> list[str]:
+    """Return in words what a campaign hit too seldom for its outcome to mean something."""
+    found: list[str] = []
+    least = WITH_WORK if len(hits) >= LONG else WITH_WORK_SHORT
+    share = sum(hit.with_work for hit in hits) / len(hits)
+    if share < least:
+        found.append(f"{share:.0%} of the faults hit a process with work in hand, not {least:.0%}")
+    for phase in Phase if len(hits) >= LONG else ():
+        number = sum(hit.phase is phase for hit in hits)
+        if number < EACH_PHASE:
+            found.append(f"{number} faults hit the phase {phase}, not {EACH_PHASE}")
+    return found

@@ -16,9 +16,9 @@ import pytest
 
 from naive_app.attempts.chunked import price_in_turns
 from offloop.stack import catalog
+from offloop.stack.failpoints import FailpointServer, Trap
 from reports.build import CHUNK_LINES, price_and_publish
 from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
-from tests.chaos.failpoints import FailpointServer, Sighting, Trap
 from tests.shop import (
     DAY,
     FIXED,
@@ -79,7 +79,7 @@ class Rungs:
     def client(self, name: str) -> httpx.Client:
         if name not in self._clients:
             service = self.shop.api(WAYS[name], name)
-            env = {**service.env, FAILPOINTS_VARIABLE: str(self.steps.path(name))}
+            env = {**service.env, FAILPOINTS_VARIABLE: str(self.steps.path)}
             self.shop.stack.start(replace(service, env=env))
             self._clients[name] = client_of(service)
         return self._clients[name]
@@ -92,7 +92,7 @@ class Rungs:
 
 @pytest.fixture(scope="module")
 def rungs(shop: Shop, apps: Mapping[str, httpx.Client]) -> Iterator[Rungs]:
-    with FailpointServer(shop.stack.folder / "rungs", tuple(WAYS), lambda _: None) as steps:
+    with FailpointServer(shop.stack.folder / "rungs") as steps:
         rungs = Rungs(shop, steps)
         yield rungs
         rungs.stop()
@@ -179,11 +179,11 @@ def held(rungs: Rungs, name: str, step: Failpoint) -> Iterator[Future[httpx.Resp
     """An order whose work stays at a step until this is left."""
     at_work, go_on = threading.Event(), threading.Event()
 
-    def hold(_: Sighting) -> None:
+    def hold(_: int) -> None:
         at_work.set()
         assert go_on.wait(HANG_S)
 
-    trap = rungs.steps.set(Trap(step, hold, slots=[name]))
+    trap = rungs.steps.set(Trap(step, hold))
     with ThreadPoolExecutor(1) as customer:
         ordered = customer.submit(rungs.client(name).post, "/reports", json=DAY)
         try:
@@ -261,10 +261,10 @@ def test_a_task_in_a_thread_can_be_followed_while_it_runs(rungs: Rungs) -> None:
 def test_a_background_task_is_lost_with_its_process(rungs: Rungs, name: str) -> None:
     stack, client = rungs.shop.stack, rungs.client(name)
 
-    def kill(_: Sighting) -> None:
+    def kill(_: int) -> None:
         stack.signal(name, signal.SIGKILL)
 
-    killed = rungs.steps.set(Trap(Failpoint.WRITE, kill, slots=[name]))
+    killed = rungs.steps.set(Trap(Failpoint.WRITE, kill))
     accepted = client.post("/reports", json=DAY)
     assert killed.sprung.wait(HANG_S)
     stack.restart(name)
@@ -281,14 +281,14 @@ def test_a_background_task_is_lost_with_its_process(rungs: Rungs, name: str) -> 
 def test_a_pool_that_has_lost_a_process_builds_nothing_until_the_restart(rungs: Rungs) -> None:
     name, client = "process_pool", rungs.client("process_pool")
 
-    def kill(sighting: Sighting) -> None:
-        os.kill(sighting.pid, signal.SIGKILL)
+    def kill(pid: int) -> None:
+        os.kill(pid, signal.SIGKILL)
 
     def order_once() -> int:
         # The server closes a connection on which an answer went wrong.
         return client.post("/reports", json=DAY, headers={"Connection": "close"}).status_code
 
-    rungs.steps.set(Trap(Failpoint.WRITE, kill, slots=[name]))
+    rungs.steps.set(Trap(Failpoint.WRITE, kill))
 
     assert [order_once() for _ in range(3)] == [500] * 3
     assert client.get("/health/ready").status_code == 200

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from offloop.stack.catalog import WAYS
+from offloop.stack.failpoints import FailpointServer, Trap
 from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
-from tests.chaos.failpoints import FailpointServer, Sighting, Trap
 from tests.shop import DAY, HANG_S, Shop, client_of
 
 pytestmark = pytest.mark.medium
@@ -24,7 +24,7 @@ UNANSWERED_S = 0.5
 
 @pytest.fixture
 def steps(shop: Shop) -> Iterator[FailpointServer]:
-    with FailpointServer(shop.stack.folder / "scraped", (NAME,), lambda _: None) as server:
+    with FailpointServer(shop.stack.folder / "scraped") as server:
         yield server
 
 
@@ -33,7 +33,7 @@ def app(
     shop: Shop, apps: Mapping[str, httpx.Client], steps: FailpointServer
 ) -> Iterator[httpx.Client]:
     service = shop.api(WAYS[f"naive_app.attempts.{NAME}"], NAME)
-    env = {**service.env, FAILPOINTS_VARIABLE: str(steps.path(NAME))}
+    env = {**service.env, FAILPOINTS_VARIABLE: str(steps.path)}
     shop.stack.start(replace(service, env=env))
     with client_of(service) as client:
         yield client
@@ -51,11 +51,11 @@ def test_the_only_trace_of_a_stall_is_an_unanswered_scrape(
 ) -> None:
     at_work, go_on = threading.Event(), threading.Event()
 
-    def hold(_: Sighting) -> None:
+    def hold(_: int) -> None:
         at_work.set()
         assert go_on.wait(HANG_S)
 
-    steps.set(Trap(Failpoint.BEFORE_RENAME, hold, slots=[NAME]))
+    steps.set(Trap(Failpoint.BEFORE_RENAME, hold))
     assert lag_s(app.get("/metrics")) < UNANSWERED_S
     with ThreadPoolExecutor(2) as others:
         ordered = others.submit(app.post, "/reports", json=DAY)

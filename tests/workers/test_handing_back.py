@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from offloop.stack.failpoints import FailpointServer, Trap
 from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
-from tests.chaos.failpoints import FailpointServer, Trap
 from tests.shop import EVERYTHING, FIXED, HANG_S, Shop, client_of, follow, open_shop, wait_for
 
 pytestmark = pytest.mark.medium
@@ -52,11 +52,11 @@ def slot_told_to_stop(
 
     with (
         open_shop(folder / "logs", environment) as shop,
-        FailpointServer(shop.stack.folder / "steps", [SLOT], lambda _: None) as steps,
+        FailpointServer(shop.stack.folder / "steps") as steps,
     ):
         steps.set(Trap(Failpoint.WRITE, hold))
         api, slot = shop.api(FIXED), shop.worker("long")
-        here = {**slot.env, FAILPOINTS_VARIABLE: str(steps.path(SLOT))}
+        here = {**slot.env, FAILPOINTS_VARIABLE: str(steps.path)}
         slot = replace(slot, env=here, command=(*slot.command, *PATIENT))
         shop.stack.start(api, shop.housekeeping(), slot)
         with client_of(api) as client:

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from offloop.stack.failpoints import FailpointServer, Trap
 from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
-from tests.chaos.failpoints import FailpointServer, Sighting, Trap
 from tests.shop import (
     DAY,
     EVERYTHING,
@@ -84,15 +84,15 @@ def killed_at(
 ) -> Iterator[Killed]:
     with (
         open_shop(folder / "logs", data_set) as shop,
-        FailpointServer(shop.stack.folder / "steps", [SLOT], lambda _: None) as steps,
+        FailpointServer(shop.stack.folder / "steps") as steps,
     ):
 
-        def kill(_: Sighting) -> None:
+        def kill(_: int) -> None:
             shop.stack.signal(SLOT, signal.SIGKILL)
 
         trap = steps.set(Trap(step, kill))
         api, slot = shop.api(FIXED), shop.worker("long", tier=tier)
-        slot = replace(slot, env={**slot.env, FAILPOINTS_VARIABLE: str(steps.path(SLOT))})
+        slot = replace(slot, env={**slot.env, FAILPOINTS_VARIABLE: str(steps.path)})
         shop.stack.start(api, shop.housekeeping(), slot)
         with client_of(api) as client:
             accepted = client.post("/reports", json=EVERYTHING)

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from offloop.stack.failpoints import FailpointServer, Trap
 from reports.failpoints import FAILPOINTS_VARIABLE, Failpoint
-from tests.chaos.failpoints import FailpointServer, Trap
 from tests.shop import DAY, EVERYTHING, FIXED, HANG_S, client_of, follow, open_shop, order
 
 pytestmark = pytest.mark.medium
-
-LONG = "worker-long-1"
 
 
 def test_short_reports_are_built_while_a_long_one_is_and_another_waits(
@@ -27,11 +25,11 @@ def test_short_reports_are_built_while_a_long_one_is_and_another_waits(
 
     with (
         open_shop(tmp_path, data_set) as shop,
-        FailpointServer(shop.stack.folder / "steps", [LONG], lambda _: None) as steps,
+        FailpointServer(shop.stack.folder / "steps") as steps,
     ):
         steps.set(Trap(Failpoint.WRITE, hold))
         api, (short, long) = shop.api(FIXED), shop.workers()
-        long = replace(long, env={**long.env, FAILPOINTS_VARIABLE: str(steps.path(LONG))})
+        long = replace(long, env={**long.env, FAILPOINTS_VARIABLE: str(steps.path)})
         shop.stack.start(api, short, long)
         with client_of(api) as client:
             accepted = [client.post("/reports", json=EVERYTHING) for _ in range(2)]

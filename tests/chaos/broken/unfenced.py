@@ -1,4 +1,4 @@
-"""The fixed tier without its fence: whoever comes late may still finish a job."""
+"""The fixed tier without its fence: a superseded attempt can still finish its job."""
 
 from collections.abc import Callable
 
