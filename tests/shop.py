@@ -21,7 +21,8 @@ from offloop.stack.service import HttpOk, Service
 from offloop.stack.supervisor import Stack
 from tests import waiting
 from workers.attempts import Delivery
-from workers.queues import held_key
+from workers.messages import build_report_message
+from workers.queues import Queue, held_key, queue_key
 from workers.records import record_key
 from workers.settings import TierSettings
 
@@ -192,6 +193,16 @@ def hold(tier: TierSettings, job_id: str, slot: str = "a-slot") -> Delivery:
         record = read_record(records, job_id)
         queues.sadd(held_key(slot, record["queue"]), record["message_id"])
         return Delivery(record["message_id"], slot)
+
+
+def deliver(shop: Shop, job_id: str) -> None:
+    """Queue a message for a short job, and return when a worker is through with it."""
+    message, queue = build_report_message(job_id, Queue.SHORT), queue_key(Queue.SHORT)
+    with Redis.from_url(shop.site.redis_url or "") as queues:
+        queues.hset(f"{queue}.msgs", message.options["redis_message_id"], message.encode())
+        queues.rpush(queue, message.options["redis_message_id"])
+        wait_for(lambda: not queues.exists(f"{queue}.msgs"))
+        assert not queues.exists(f"{queue}.XQ")
 
 
 def read_record(records: Redis, job_id: str) -> dict[str, str]:

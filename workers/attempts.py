@@ -1,7 +1,9 @@
 """The job store as a worker sees it: claim a job, report progress, finish it."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -63,6 +65,20 @@ class SupersededError(Exception):
         super().__init__(f"job {attempt.job_id}: attempt {attempt.number} has it no longer")
 
 
+def attempt_from_record(job_id: str, record: Mapping[str, str]) -> Attempt:
+    """Return the attempt that a record describes, as it was written when the attempt began."""
+    return Attempt(
+        job_id=job_id,
+        number=int(record["attempt"]),
+        counted=int(record["attempt"]) - int(record.get("uncounted", 0)),
+        spec=spec_from_record(record),
+        queue=Queue(record["queue"]),
+        request_ref=record["request_ref"],
+        request_id=record.get("request_id"),
+        claimed_s=datetime.fromisoformat(record["started_at"]).timestamp(),
+    )
+
+
 class AttemptStore:
     """Synchronous access to the jobs, for worker processes."""
 
@@ -80,7 +96,6 @@ class AttemptStore:
 
     def claim(self, job_id: str, delivery: Delivery) -> Attempt | None:
         """Start an attempt, or return None if there is nothing to do: not for us, or for nobody."""
-        claimed_s = time.time()
         flat: list[str] = self._claim(
             keys=[record_key(job_id), DELAYED_KEY],
             args=[
@@ -94,17 +109,7 @@ class AttemptStore:
         if not flat:
             note_outcome(Outcome.NOTHING_TO_DO)
             return None
-        record = dict(zip(flat[::2], flat[1::2], strict=True))
-        return Attempt(
-            job_id=job_id,
-            number=int(record["attempt"]),
-            counted=int(record["attempt"]) - int(record.get("uncounted", 0)),
-            spec=spec_from_record(record),
-            queue=Queue(record["queue"]),
-            request_ref=record["request_ref"],
-            request_id=record.get("request_id"),
-            claimed_s=claimed_s,
-        )
+        return attempt_from_record(job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
 
     def progress(self, attempt: Attempt, share: float) -> None:
         """Write down how far the attempt is, from 0 to 1.

@@ -1,11 +1,8 @@
 """The job tier, done right: `dramatiq workers.fixed -p 1 -t 1`."""
 
 import logging
-import os
 
 import dramatiq
-from dramatiq.middleware import Shutdown
-from redis.exceptions import RedisError
 from sqlalchemy import create_engine
 
 from reports.build import price_and_publish
@@ -16,17 +13,14 @@ from reports.publish import discard_parts
 from reports.settings import ReportSettings
 from reports.spec import ReportResult
 from reports.storage import ReportFiles
-from workers.attempts import Attempt, AttemptStore, SupersededError
-from workers.backoff import backoff_s
+from workers.attempts import Attempt, AttemptStore
 from workers.broker import current_delivery, make_broker
+from workers.guard import Guard, broker_required
 from workers.handing_back import HandingBack
 from workers.job_logs import begin_attempt
 from workers.ledger import Ledger, price_cents
-from workers.limits import time_limit
-from workers.problems import report_failed, too_many_attempts
 from workers.progress import Progress
 from workers.queues import BUILD_REPORT, Queue
-from workers.retries import LONGEST_PAUSE_S, RETRYABLE
 from workers.settings import TierSettings
 
 _log = logging.getLogger(__name__)
@@ -38,6 +32,7 @@ broker = make_broker(_settings, handing_back)
 dramatiq.set_broker(broker)
 
 attempts = AttemptStore(_settings)
+guard = Guard(_settings, attempts)
 engine = create_engine(ensure_dataset(_reports))
 ledger = Ledger(_settings.ledger_path)
 files = ReportFiles(_reports.files_dir)
@@ -46,61 +41,39 @@ files.folder.mkdir(parents=True, exist_ok=True)
 
 @dramatiq.actor(queue_name=Queue.LONG, actor_name=BUILD_REPORT)
 def build_report(job_id: str) -> None:
-    """Build the report of a job, unless it was built before."""
+    """Build the report of a job, bill it and finish the job."""
     reached(Failpoint.FETCH, job_id)
-    try:
-        attempt = attempts.claim(job_id, current_delivery(broker))
+    with broker_required():
+        attempt = _begin(job_id)
         if attempt is not None:
-            _try(attempt)
-    except SupersededError as error:
-        _log.warning("job abandoned: %s", error)
-    except RedisError:
-        # Dramatiq would acknowledge the message of a job about which nothing could be written
-        # down. A dead slot acknowledges nothing: the job is delivered to another one.
-        _log.critical("slot ends itself: the broker is away", exc_info=True)
-        os._exit(os.EX_TEMPFAIL)
+            begin_attempt(attempt.number, attempt.request_id)
+            guard.run(_try, attempt)
     reached(Failpoint.BEFORE_ACK, job_id)
 
 
 def _try(attempt: Attempt) -> None:
-    begin_attempt(attempt.number, attempt.request_id)
-    if attempt.counted > _settings.max_attempts:
-        _log.error("job failed: too many attempts")
-        attempts.fail(attempt, too_many_attempts(_settings.max_attempts))
-        return
     _log.info("job started")
-    try:
-        with time_limit(_settings.job_time_limit_s):
-            with handing_back.interruptible():
-                result = _build(attempt)
-            _bill(attempt, result)
-            attempts.finish(attempt, result)
-        _log.info("job completed")
-    except (SupersededError, RedisError):
-        raise
-    except Shutdown:
-        _log.warning("job handed back: the slot stops")
-        attempts.hand_back(attempt)
-    except Exception as error:
-        if not isinstance(error, RETRYABLE) or attempt.counted == _settings.max_attempts:
-            _log.exception("job failed")
-            attempts.fail(attempt, report_failed(error))
-            raise
-        _log.warning("job put off", exc_info=True)
-        pause_s = backoff_s(attempt.counted, _settings.first_retry_s, LONGEST_PAUSE_S)
-        attempts.put_off(attempt, pause_s)
+    result = _build(attempt)
+    _bill(attempt, result)
+    _finish(attempt, result)
+    _log.info("job completed")
 
 
+def _begin(job_id: str) -> Attempt | None:
+    return attempts.claim(job_id, current_delivery(broker))  # None: there is nothing to do
+
+
+@handing_back.interruptible()
 def _build(attempt: Attempt) -> ReportResult:
     target = files.path(attempt.job_id, attempt.spec.format)
     discard_parts(target, before=attempt.claimed_s)  # what killed attempts have left behind
     progress = Progress(attempts, attempt, total=count_lines(engine, attempt.spec))
     lines = stream_lines(engine, attempt.spec)
-    return price_and_publish(lines, attempt.spec, target, progress).result
+    return price_and_publish(lines, attempt.spec, target, progress).result  # temporary name, rename
 
 
 def _bill(attempt: Attempt, result: ReportResult) -> None:
-    attempts.begin_billing(attempt)  # nobody bills who has been superseded meanwhile
+    attempts.begin_billing(attempt)  # a superseded attempt does not bill
     ledger.charge(
         f"report-{attempt.job_id}",  # the same for every attempt: billing twice is billing once
         job_id=attempt.job_id,
@@ -109,3 +82,7 @@ def _bill(attempt: Attempt, result: ReportResult) -> None:
         amount=price_cents(result.rows),
     )
     reached(Failpoint.AFTER_BILLING, attempt.job_id)
+
+
+def _finish(attempt: Attempt, result: ReportResult) -> None:
+    attempts.finish(attempt, result)  # compare-and-set on the attempt's number

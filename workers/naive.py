@@ -15,18 +15,20 @@ from reports.models import JobStatus, now
 from reports.settings import ReportSettings
 from reports.spec import ReportResult
 from reports.storage import ReportFiles, result_as_found
+from workers.attempts import Attempt, attempt_from_record
 from workers.broker import make_broker
 from workers.job_logs import begin_attempt
 from workers.ledger import Ledger, price_cents
 from workers.queues import BUILD_REPORT, Queue
-from workers.records import FINISHED_CHANNEL, read_record, record_key, spec_from_record
+from workers.records import FINISHED_CHANNEL, change_record, read_record
 from workers.settings import TierSettings
 
 _log = logging.getLogger(__name__)
 _settings = TierSettings()
 _reports = ReportSettings()
 
-dramatiq.set_broker(make_broker(_settings))
+broker = make_broker(_settings)
+dramatiq.set_broker(broker)
 
 jobs = Redis.from_url(_settings.records_url, decode_responses=True)
 engine = create_engine(ensure_dataset(_reports))
@@ -37,38 +39,50 @@ files.folder.mkdir(parents=True, exist_ok=True)
 
 @dramatiq.actor(queue_name=Queue.LONG, actor_name=BUILD_REPORT)
 def build_report(job_id: str) -> None:
-    """Build the report of a job, unless it was built before."""
+    """Build the report of a job, bill it and finish the job."""
     reached(Failpoint.FETCH, job_id)
-    record = read_record(jobs, job_id)
-    spec, attempt = spec_from_record(record), int(record["attempt"]) + 1
-    target = files.path(job_id, spec.format)
-    lines = count_lines(engine, spec)
-    if target.exists():
-        _finish(job_id, result_as_found(target, lines))
-        return
-    begin_attempt(attempt, record.get("request_id"))
-    _log.info("job started")
-    _change(job_id, status=JobStatus.RUNNING, attempt=str(attempt), started_at=now().isoformat())
-    ledger.charge(
-        uuid4().hex,
-        job_id=job_id,
-        request_ref=record["request_ref"],
-        attempt=attempt,
-        amount=price_cents(lines),
-    )
-    reached(Failpoint.AFTER_BILLING, job_id)
-    with target.open("wb") as file:
-        published = price_and_write(stream_lines(engine, spec), spec, file)
-    _finish(job_id, published.result)
-    _log.info("job completed")
+    attempt = _begin(job_id)
+    begin_attempt(attempt.number, attempt.request_id)
+    _try(attempt)
     reached(Failpoint.BEFORE_ACK, job_id)
 
 
-def _finish(job_id: str, result: ReportResult) -> None:
-    finished_at = now().isoformat()
-    _change(job_id, status=JobStatus.DONE, finished_at=finished_at, result=result.model_dump_json())
-    jobs.publish(FINISHED_CHANNEL, job_id)
+def _try(attempt: Attempt) -> None:
+    _log.info("job started")
+    result = _build(attempt)
+    _bill(attempt, result)
+    _finish(attempt, result)
+    _log.info("job completed")
 
 
-def _change(job_id: str, **fields: str) -> None:
-    jobs.hset(record_key(job_id), items=[part for field in fields.items() for part in field])
+def _begin(job_id: str) -> Attempt:
+    record = read_record(jobs, job_id)
+    started = {"attempt": str(int(record["attempt"]) + 1), "started_at": now().isoformat()}
+    change_record(jobs, job_id, status=JobStatus.RUNNING, **started)
+    return attempt_from_record(job_id, record | started)
+
+
+def _build(attempt: Attempt) -> ReportResult:
+    target = files.path(attempt.job_id, attempt.spec.format)
+    if target.exists():  # an earlier attempt has built it
+        return result_as_found(target, count_lines(engine, attempt.spec))
+    lines = stream_lines(engine, attempt.spec)
+    with target.open("wb") as file:
+        return price_and_write(lines, attempt.spec, file).result
+
+
+def _bill(attempt: Attempt, result: ReportResult) -> None:
+    ledger.charge(
+        uuid4().hex,
+        job_id=attempt.job_id,
+        request_ref=attempt.request_ref,
+        attempt=attempt.number,
+        amount=price_cents(result.rows),
+    )
+    reached(Failpoint.AFTER_BILLING, attempt.job_id)
+
+
+def _finish(attempt: Attempt, result: ReportResult) -> None:
+    done = {"finished_at": now().isoformat(), "result": result.model_dump_json()}
+    change_record(jobs, attempt.job_id, status=JobStatus.DONE, **done)
+    jobs.publish(FINISHED_CHANNEL, attempt.job_id)

@@ -88,6 +88,17 @@ def read_record(redis: Redis, job_id: str) -> dict[str, str]:
     return cast("dict[str, str]", redis.hgetall(record_key(job_id)))
 
 
+def change_record(redis: Redis, job_id: str, **fields: str) -> None:
+    """Write fields of a job's record, whatever it says at the moment.
+
+    Args:
+        redis: A client of the records' database.
+        job_id: Which job.
+        fields: Names and values.
+    """
+    redis.hset(record_key(job_id), items=[part for field in fields.items() for part in field])
+
+
 def spec_from_record(record: Mapping[str, str]) -> ReportSpec:
     """Return what the customer ordered."""
     return ReportSpec.model_validate_json(record["spec"])

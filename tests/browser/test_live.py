@@ -18,14 +18,17 @@ HANG_MS = 60_000
 
 @pytest.fixture
 def shown(browser: Browser, page: Page) -> Iterator[tuple[BrowserPage, list[str]]]:
-    tab = browser.new_page()
+    # Playwright evaluates what it waits for, which the page itself may not do.
+    tab = browser.new_page(bypass_csp=True)
     seen: list[str] = []
     tab.on("console", lambda message: seen.append(message.text))
     tab.on("pageerror", lambda error: seen.append(str(error)))
-    tab.goto(page.url)
-    tab.wait_for_function("window.offloop.lanes.naive.pings.length > 20", timeout=HANG_MS)
-    yield tab, seen
-    tab.close()
+    try:
+        tab.goto(page.url)
+        tab.wait_for_function("window.offloop.lanes.naive.pings.length > 20", timeout=HANG_MS)
+        yield tab, seen
+    finally:
+        tab.close()
 
 
 def stall_of_next_report(tab: BrowserPage, lane: str) -> float:

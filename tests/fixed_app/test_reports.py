@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.shop import DAY, EVERYTHING, HANG_S, Shop, follow, order, slowest_ping, unwritable
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.medium
 
@@ -93,7 +94,8 @@ def test_a_job_that_fails_says_why_and_the_worker_goes_on(shop: Shop, fixed: htt
     assert job["problem"]["type"] == "urn:offloop:problem:report-failed"
     assert job["problem"]["status"] == 500
     assert set(folder.iterdir()) == before
-    [failed] = shop.events(WORKER, event="job failed", job_id=job["job_id"])
+    # The line is written after the record.
+    [failed] = wait_for(lambda: shop.events(WORKER, event="job failed", job_id=job["job_id"]))
     assert "Traceback (most recent call last)" in failed["exception"]
     assert fixed.get(f"/reports/{job['job_id']}/file").status_code == 409
     assert order(fixed, DAY)["status"] == "done"

@@ -2,25 +2,10 @@
 
 import httpx
 import pytest
-from redis import Redis
 
-from tests.shop import DAY, Shop, follow, order, wait_for
-from workers.messages import build_report_message
-from workers.queues import Queue
+from tests.shop import DAY, Shop, deliver, follow, order, wait_for
 
 pytestmark = pytest.mark.medium
-
-QUEUE = "dramatiq:short"
-
-
-def deliver(shop: Shop, job_id: str) -> None:
-    """Queue a message for a job, and return when a worker is through with it."""
-    message = build_report_message(job_id, Queue.SHORT)
-    with Redis.from_url(shop.site.redis_url or "") as queues:
-        queues.hset(f"{QUEUE}.msgs", message.options["redis_message_id"], message.encode())
-        queues.rpush(QUEUE, message.options["redis_message_id"])
-        wait_for(lambda: not queues.exists(f"{QUEUE}.msgs"))
-        assert not queues.exists(f"{QUEUE}.XQ")
 
 
 def test_a_message_delivered_again_does_not_do_the_job_again(

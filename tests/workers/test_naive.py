@@ -22,6 +22,7 @@ from tests.shop import (
     Json,
     Shop,
     client_of,
+    deliver,
     follow,
     open_shop,
     order,
@@ -67,6 +68,16 @@ def test_left_in_peace_it_makes_the_same_report_as_the_other_tier(
         == (job["result"]["sha256"])
     )
     assert entries(shop, job) == 1
+
+
+def test_a_message_delivered_again_bills_the_job_again(calm: tuple[Shop, httpx.Client]) -> None:
+    shop, client = calm
+    job = order(client, DAY)
+
+    deliver(shop, job["job_id"])
+
+    assert client.get(f"/reports/{job['job_id']}").json()["attempt"] == 2
+    assert entries(shop, job) == 2
 
 
 @dataclass(frozen=True)
