@@ -46,7 +46,7 @@ class Side(StrEnum):
     BOTH = "both"
 
 
-#: The ports of the apps, as in docker-compose.yml; others where these are taken.
+#: The ports of the apps, as in docker-compose.yml. If one is taken, a free port.
 _PORTS = {Side.NAIVE: 8001, Side.FIXED: 8002}
 
 

@@ -39,10 +39,10 @@ class Lab:
     urls: Mapping[str, str]
     prometheus: Prometheus
 
-    def scale(self, service: str, number: int, *others: str) -> None:
-        """Run a service in a number of containers, and start the others."""
+    def scale(self, service: str, number: int, *more: str) -> None:
+        """Run a service in a number of containers, and start more services."""
         up = (*self.compose, "--profile", "heavy", "up", "--detach", "--no-build", "--no-recreate")
-        scaled = ("--scale", f"{service}={number}", service, *others)
+        scaled = ("--scale", f"{service}={number}", service, *more)
         subprocess.run((*up, *scaled), cwd=ROOT, check=True)
 
     def see(self, condition: str) -> None:

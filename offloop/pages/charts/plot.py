@@ -40,7 +40,7 @@ STYLE = """
 .chart .cross { stroke: var(--c); stroke-width: 1.5; fill: none; }
 """
 
-#: Arms with colours of their own; all others share one.
+#: Arms with colours of their own. Every other arm has the same colour.
 _ARMS = ("naive", "fixed", "baseline")
 
 #: Digits behind the point of a pixel: a tenth is finer than any screen.
