@@ -11,7 +11,8 @@ from offloop.commands.ending import explained
 from offloop.live.server import Live
 from offloop.live.sides import both_sides
 from offloop.project import project_root
-from offloop.stack.ports import LOOPBACK, free_port
+from offloop.stack.errors import PortTaken
+from offloop.stack.ports import LOOPBACK, free_port, is_free
 from offloop.stack.signals import interruptible
 
 
@@ -35,6 +36,8 @@ def live(
     console = Console()
     with explained(), interruptible():
         root = project_root()
+        if port is not None and not is_free(port):
+            raise PortTaken("the live page", port)
         console.print("Starting both sides …")
         with both_sides(root, root / ".offloop" / "live" / "logs") as sides:
             chosen = port or free_port()

@@ -178,4 +178,6 @@ def _read(folder: Path) -> Run:
     try:
         return Run.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
-        raise NoRunError(f"{path} cannot be read as a run of this version: {error}") from error
+        raise NoRunError(
+            f"{path} is of another version, or was cut short. Repeat the run with `offloop bench`."
+        ) from error

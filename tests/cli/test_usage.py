@@ -1,6 +1,7 @@
 """Usage errors and help: each says what to type instead."""
 
 import re
+import socket
 
 import pytest
 
@@ -135,3 +136,14 @@ def test_without_a_command_there_is_help() -> None:
     done = REAL.run()
 
     assert "Start with: offloop bench" in words(done.stdout + done.stderr)
+
+
+@pytest.mark.medium
+def test_a_port_of_the_live_page_that_is_taken_is_an_error_before_anything_starts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = REAL.run("live", "--port", str(port))
+
+    assert done.returncode == 2
+    assert f"cannot listen on 127.0.0.1:{port}" in done.stderr
+    assert "Starting" not in done.stdout

@@ -1,8 +1,6 @@
 """What an arm takes: processes, memory, cores; and what other programs took meanwhile."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Self
 
 from offloop.measuring.instruments.instrument import Instrument, RawRow
 from offloop.measuring.measure import Kind, Measure, Unit
@@ -34,7 +32,7 @@ OF_MACHINE = (
 _Pids = Callable[[], Mapping[str, Sequence[int]]]
 
 
-class Resources(Instrument):
+class Resources(Watch, Instrument):
     """Samples memory and CPU time of everything that the lab runs.
 
     Args:
@@ -44,36 +42,19 @@ class Resources(Instrument):
     """
 
     def __init__(self, stack: _Pids, lab: _Pids, api: str) -> None:
+        super().__init__(lab)
         self._stack = stack
-        self._watch = Watch(lab)
         self._api = api
-
-    def __enter__(self) -> Self:
-        self._watch.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._watch.__exit__(kind, error, traceback)
-
-    @property
-    def taken_by(self) -> Sequence[str]:
-        """What took the machine meanwhile, most first."""
-        return self._watch.taken_by
 
     def measured(self, rows: Rows) -> Recorded:
         """Work out what the arm took, and what was taken from it."""
         needed = {name: len(pids) for name, pids in self._stack().items()}
-        found = resource_measures(self._watch.samples, self._api, needed, rows.undisturbed_until_s)
-        return Recorded.of({**found, TAKEN: self._watch.taken})
+        found = resource_measures(self.samples, self._api, needed, rows.undisturbed_until_s)
+        return Recorded.of({**found, TAKEN: self.taken})
 
     def tables(self) -> Mapping[str, Sequence[RawRow]]:
         """Return the samples."""
-        return {"samples": self._watch.samples}
+        return {"samples": self.samples}
 
 
 def resource_measures(
